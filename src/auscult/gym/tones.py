@@ -1,0 +1,211 @@
+"""Tasks about single notes and melodies: pitch, interval, contour, counting."""
+
+import numpy as np
+
+from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, tone
+from auscult.gym.base import ORDINALS, counting, draft, pick, sample
+from auscult.types import Audio, Fact, Item
+
+LOWEST, HIGHEST = 60, 83  # C4 to B5: two octaves
+
+
+def melody(
+    rng: np.random.Generator, midis: list[int], level: int, *, timbre: str | None = None
+) -> Audio:
+    """The notes one after another, all in one timbre."""
+    timbre = timbre or pick(rng, list(TIMBRES))
+    length = rng.uniform(0.22, 0.3)
+    gap = rng.uniform(0.04, 0.09)
+    parts = [(0.05 + i * (length + gap), tone(note_hz(m), length, timbre)) for i, m in enumerate(midis)]
+    return finish(rng, lay(parts, 0.1 + len(midis) * (length + gap)), level)
+
+
+def names(midis: list[int]) -> str:
+    """[60, 64] -> "C4, E4"."""
+    return ", ".join(note_name(m) for m in midis)
+
+
+def hear_notes(midis: list[int]) -> str:
+    """The sentence that says what is audible."""
+    return f"I hear notes: {names(midis)}."
+
+
+def pitch_facts(midis: list[int]) -> dict[str, Fact]:
+    """note_1_hz, note_2_hz, ..."""
+    return {f"note_{i}_hz": round(note_hz(m), 2) for i, m in enumerate(midis, 1)}
+
+
+def _different(rng: np.random.Generator, n: int, level: int) -> list[int]:
+    """n notes at least 2 semitones apart (1 from level 2 on), in random order."""
+    grid = range(LOWEST + int(rng.integers(2)), HIGHEST + 1, 2 if level == 1 else 1)
+    return sample(rng, list(grid), n)
+
+
+def name_note(rng: np.random.Generator, level: int) -> Item:
+    """Which note is played?"""
+    midi = int(rng.integers(LOWEST, HIGHEST + 1))
+    spread = 3 if level == 1 else 1
+    others = [m for m in range(LOWEST, HIGHEST + 1) if abs(m - midi) >= spread]
+    options = [midi, *sample(rng, others, 3)]
+    return draft(
+        rng,
+        clips=[melody(rng, [midi], level)],
+        phrasings=("Which note is played?", "What note is this?", "Name the note."),
+        options=[note_name(m) for m in options],
+        answer=note_name(midi),
+        facts=pitch_facts([midi]),
+        features=("pitch",),
+        heard=[hear_notes([midi])],
+        inference=f"The note is {note_name(midi)}.",
+        level=level,
+    )
+
+
+def note_count(rng: np.random.Generator, level: int) -> Item:
+    """How many notes are there?"""
+    n = int(rng.integers(2, 8)) + level - 1
+    midis = _different(rng, n, level)
+    return draft(
+        rng,
+        clips=[melody(rng, midis, level)],
+        phrasings=(
+            "How many notes are played?",
+            "Count the notes.",
+            "How many notes does the melody have?",
+        ),
+        answer=str(n),
+        facts=pitch_facts(midis) | {"notes": n},
+        features=("pitch", "count"),
+        heard=[hear_notes(midis)],
+        inference=f"Counting: {counting(n)}.",
+        level=level,
+    )
+
+
+def highest_note(rng: np.random.Generator, level: int) -> Item:
+    """Which position holds the highest (or lowest) note?"""
+    n = 3 + int(rng.integers(2)) + level - 1
+    midis = _different(rng, n, level)
+    word = pick(rng, ("highest", "lowest"))
+    target = max(midis) if word == "highest" else min(midis)
+    at = ORDINALS[midis.index(target)]
+    return draft(
+        rng,
+        clips=[melody(rng, midis, level)],
+        phrasings=(
+            f"Which note is the {word}?",
+            f"Which of the notes is {word} in pitch?",
+            f"Where in the melody is the {word} note?",
+        ),
+        options=ORDINALS[:n],
+        answer=at,
+        facts=pitch_facts(midis),
+        features=("pitch", "order"),
+        heard=[hear_notes(midis)],
+        inference=f"The {word} is {note_name(target)}, the {at}.",
+        level=level,
+    )
+
+
+def pitch_direction(rng: np.random.Generator, level: int) -> Item:
+    """Is the second note higher or lower?"""
+    midis = _different(rng, 2, level)
+    answer = "higher" if midis[1] > midis[0] else "lower"
+    return draft(
+        rng,
+        clips=[melody(rng, midis, level)],
+        phrasings=(
+            "Is the second note higher or lower than the first?",
+            "Does the pitch go to a higher or a lower note?",
+            "Compared with the first note, is the second higher or lower?",
+        ),
+        options=("higher", "lower"),
+        answer=answer,
+        facts=pitch_facts(midis),
+        features=("pitch",),
+        heard=[hear_notes(midis)],
+        inference=f"{note_name(midis[1])} is {answer} than {note_name(midis[0])}.",
+        level=level,
+    )
+
+
+def interval(rng: np.random.Generator, level: int) -> Item:
+    """How many semitones lie between the two notes?"""
+    size = int(rng.integers(1, 9 if level == 1 else 13))
+    low = int(rng.integers(LOWEST, HIGHEST - size + 1))
+    midis = [low, low + size] if rng.random() < 0.5 else [low + size, low]
+    return draft(
+        rng,
+        clips=[melody(rng, midis, level)],
+        phrasings=(
+            "How many semitones lie between the two notes?",
+            "How large is the interval in semitones?",
+            "By how many semitones do the notes differ?",
+        ),
+        answer=str(size),
+        facts=pitch_facts(midis) | {"interval_st": size},
+        features=("pitch", "interval"),
+        heard=[hear_notes(midis)],
+        inference=f"Between {note_name(min(midis))} and {note_name(max(midis))} are {size}.",
+        level=level,
+    )
+
+
+def contour(rng: np.random.Generator, level: int) -> Item:
+    """Which way does each step of the melody go?"""
+    n = 3 + (level > 1)
+    midis = [int(rng.integers(LOWEST + 6, HIGHEST - 5))]
+    steps: list[str] = []
+    for _ in range(n):
+        up = bool(rng.integers(2))
+        jump = int(rng.integers(2 if level == 1 else 1, 6))
+        if not LOWEST <= midis[-1] + (jump if up else -jump) <= HIGHEST:
+            up = not up
+        midis.append(midis[-1] + (jump if up else -jump))
+        steps.append("up" if up else "down")
+    answer = " ".join(steps)
+    every = [" ".join("up" if k >> i & 1 else "down" for i in range(n)) for k in range(2**n)]
+    wrong = sample(rng, [o for o in every if o != answer], 3)
+    return draft(
+        rng,
+        clips=[melody(rng, midis, level)],
+        phrasings=(
+            "How does the melody move?",
+            "Which way does each step of the melody go?",
+            "What is the contour of the melody?",
+        ),
+        options=[answer, *wrong],
+        answer=answer,
+        facts=pitch_facts(midis),
+        features=("pitch", "contour"),
+        heard=[hear_notes(midis)],
+        inference=f"The steps go {answer}.",
+        level=level,
+    )
+
+
+def count_higher(rng: np.random.Generator, level: int) -> Item:
+    """How many later notes are higher than the first?"""
+    n = 4 + level - 1
+    ordered = sorted(_different(rng, n, level))
+    above = int(rng.integers(n))
+    first = ordered.pop(n - 1 - above)
+    rest = sample(rng, ordered, n - 1)
+    marks = ", ".join(
+        f"{note_name(m)} {'higher' if m > first else 'lower'}" for m in rest
+    )
+    return draft(
+        rng,
+        clips=[melody(rng, [first, *rest], level)],
+        phrasings=(
+            "How many notes are higher than the first?",
+            "Count the notes that lie above the first note.",
+            "After the first note, how many notes are higher than it?",
+        ),
+        answer=str(above),
+        facts=pitch_facts([first, *rest]) | {"higher": above},
+        features=("pitch", "count"),
+        heard=[hear_notes([first, *rest])],
+        inference=f"Against {note_name(first)}: {marks}. Higher: {counting(above)}.",
+        level=level,
+    )

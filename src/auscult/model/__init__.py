@@ -1,0 +1,36 @@
+"""The model. Importing this package registers its classes with the `Auto` classes of transformers."""
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    AutoProcessor,
+)
+
+from auscult.model.config import SIZES, StepAudio2Config, StepAudio2EncoderConfig, config_for
+from auscult.model.encoder import audio_tokens
+from auscult.model.model import (
+    StepAudio2ForCausalLM,
+    StepAudio2ForTokenClassification,
+    StepAudio2PreTrainedModel,
+)
+from auscult.model.processor import StepAudio2Processor
+
+AutoConfig.register("step_audio_2", StepAudio2Config, exist_ok=True)
+AutoModelForCausalLM.register(StepAudio2Config, StepAudio2ForCausalLM, exist_ok=True)
+AutoModelForTokenClassification.register(
+    StepAudio2Config, StepAudio2ForTokenClassification, exist_ok=True
+)
+AutoProcessor.register(StepAudio2Config, StepAudio2Processor, exist_ok=True)
+
+__all__ = [
+    "SIZES",
+    "StepAudio2Config",
+    "StepAudio2EncoderConfig",
+    "StepAudio2ForCausalLM",
+    "StepAudio2ForTokenClassification",
+    "StepAudio2PreTrainedModel",
+    "StepAudio2Processor",
+    "audio_tokens",
+    "config_for",
+]

@@ -1,0 +1,193 @@
+"""The audio language model as `transformers` classes: encoder, adaptor, Qwen2 decoder.
+
+Clips travel as one batch of mel features beside the token ids: `input_features` [C, M, L] for the C
+clips of all rows in reading order, and `feature_lengths` [C] (mel frames of each). Every
+`<audio_patch>` token of `input_ids`, in order, receives one audio vector.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel, Qwen2Model
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    TokenClassifierOutput,
+)
+
+from auscult.model.config import StepAudio2Config
+from auscult.model.encoder import Adaptor, AudioEncoder, EncoderBlock, audio_tokens
+
+
+class StepAudio2PreTrainedModel(PreTrainedModel):
+    """What all heads share: initialisation, splicing of sound into text, and the body."""
+
+    config_class = StepAudio2Config
+    config: StepAudio2Config
+    base_model_prefix = ""
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Qwen2DecoderLayer", "EncoderBlock"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    input_modalities = ("audio", "text")
+    encoder: AudioEncoder
+    adapter: Adaptor
+    model: Qwen2Model
+
+    def _build_body(self, config: StepAudio2Config) -> None:
+        self.model = Qwen2Model(config.text_config)
+        self.encoder = AudioEncoder(config.audio_encoder_config)
+        self.adapter = Adaptor(config.audio_encoder_config)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.model.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.model.embed_tokens = value  # pyright: ignore[reportAttributeAccessIssue]
+
+    def freeze_encoder(self) -> None:
+        """The encoder never learns after pretraining (paper section 2)."""
+        self.encoder.requires_grad_(False)
+
+    def encode_audio(
+        self, input_features: Float[Tensor, "C M L"], feature_lengths: Int[Tensor, " C"]
+    ) -> Float[Tensor, "T D"]:
+        """Audio vectors of all clips one after another, T = sum of `audio_tokens(length)`."""
+        features = input_features.to(self.encoder.conv1.weight.dtype)
+        vectors = self.adapter(self.encoder(features, feature_lengths))
+        counts = [audio_tokens(int(n)) for n in feature_lengths]
+        return torch.cat([row[:n] for row, n in zip(vectors, counts, strict=True)])
+
+    def embed(
+        self,
+        input_ids: Int[Tensor, "B T"],
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Token embeddings with the sound in place of the `<audio_patch>` tokens.
+
+        Raises `ValueError` where the number of patches and of audio vectors differ.
+        """
+        embeds = self.model.embed_tokens(input_ids)
+        patch = input_ids == self.config.audio_patch_token_id
+        if input_features is None or feature_lengths is None:
+            if patch.any():
+                raise ValueError(
+                    f"the prompt holds {int(patch.sum())} <audio_patch> tokens but no audio came "
+                    "with it; pass input_features and feature_lengths as the processor returns them"
+                )
+            return embeds
+        vectors = self.encode_audio(input_features, feature_lengths).to(embeds.dtype)
+        if int(patch.sum()) != len(vectors):
+            raise ValueError(
+                f"the prompt holds {int(patch.sum())} <audio_patch> tokens but the audio gives "
+                f"{len(vectors)} vectors; build both with the processor"
+            )
+        return embeds.masked_scatter(patch[..., None], vectors)
+
+    def body(
+        self,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Decoder states [B, T, D] of text with sound in it; left or right padding by the mask."""
+        if inputs_embeds is None:
+            if input_ids is None:
+                raise ValueError("pass input_ids or inputs_embeds; neither came")
+            inputs_embeds = self.embed(input_ids, input_features, feature_lengths)
+        if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:
+            positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
+            position_ids = positions[:, -inputs_embeds.shape[1] :]
+        return self.model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            **kwargs,
+        )
+
+
+class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
+    """Listens, thinks, answers."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: StepAudio2Config) -> None:
+        super().__init__(config)
+        self._build_body(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits [B, T, V]; with `labels` [B, T] (-100 = not trained on) also the mean loss."""
+        out = self.body(
+            input_ids, input_features, feature_lengths, attention_mask, position_ids,
+            inputs_embeds, **kwargs,
+        )  # fmt: skip
+        states = out.last_hidden_state
+        assert states is not None
+        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(states[:, keep])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1])
+        return CausalLMOutputWithPast(
+            loss=loss, logits=logits, past_key_values=out.past_key_values
+        )
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict:
+        """The sound is heard once: later steps find it in the cache."""
+        inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        cache = inputs.get("past_key_values")
+        if cache is not None and cache.get_seq_length() > 0:
+            inputs["input_features"] = inputs["feature_lengths"] = None
+        return inputs
+
+
+class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
+    """The critic: one scalar per token from the same audio-conditioned body (paper section 4.3)."""
+
+    def __init__(self, config: StepAudio2Config) -> None:
+        super().__init__(config)
+        self._build_body(config)
+        self.score = nn.Linear(config.hidden_size, 1)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> TokenClassifierOutput:
+        """Values [B, T, 1] as `logits`, the name that `transformers` gives a per-token head."""
+        states = self.body(
+            input_ids, input_features, feature_lengths, attention_mask, **kwargs
+        ).last_hidden_state
+        return TokenClassifierOutput(logits=self.score(states))
+
+
+__all__ = [
+    "EncoderBlock",
+    "StepAudio2ForCausalLM",
+    "StepAudio2ForTokenClassification",
+    "StepAudio2PreTrainedModel",
+]

@@ -1,0 +1,121 @@
+"""From conversation and sound to tensors: template, features, expansion of `<audio_patch>`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import BatchFeature, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from auscult.audio.mel import N_MELS, log_mel
+from auscult.model.encoder import audio_tokens
+from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE
+from auscult.types import Audio, Turn
+
+THINK_OPEN = "<think>\n"
+THINK_CLOSE = "\n</think>\n"
+EMPTY_THINK = THINK_OPEN + THINK_CLOSE
+
+
+class StepAudio2Processor(ProcessorMixin):
+    """Tokenizer and log-mel in one; `AutoProcessor` finds it for every Step-Audio-2 / R1 folder."""
+
+    attributes = ["tokenizer"]
+    tokenizer_class = "AutoTokenizer"
+    tokenizer: PreTrainedTokenizerBase
+
+    def __init__(self, tokenizer: Any = None, chat_template: str | None = None, **_: Any) -> None:
+        template = chat_template or getattr(tokenizer, "chat_template", None) or CHAT_TEMPLATE
+        super().__init__(tokenizer, chat_template=template)
+        ids = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_PATCH, AUDIO_END])
+        if None in ids or tokenizer.unk_token_id in ids:
+            raise ValueError(
+                f"the tokenizer lacks {AUDIO_START}, {AUDIO_PATCH} or {AUDIO_END}; it is not that "
+                "of a Step-Audio-2 / R1 checkpoint"
+            )
+        self._around: tuple[int, int, int] = (ids[0], ids[1], ids[2])
+
+    def render(self, turns: Sequence[Turn], *, open_reply: bool = True) -> tuple[str, list[Audio]]:
+        """Template text with one `<audio_patch>` per clip, and the clips in reading order."""
+        messages = [
+            {
+                "role": turn.role,
+                "content": [{"type": "audio"}] * len(turn.clips)
+                + [{"type": "text", "text": turn.text}],
+            }
+            for turn in turns
+        ]
+        text = self.tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            add_generation_prompt=open_reply,
+            chat_template=self.chat_template,
+        )
+        return str(text), [clip for turn in turns for clip in turn.clips]
+
+    def token_ids(self, text: str, frames: Sequence[int]) -> list[int]:
+        """Ids of `text`, each `<audio_patch>` expanded to start, N patches, end for its clip.
+
+        Raises `ValueError` where the text holds another number of placeholders than there are
+        clips: nothing is dropped or invented in silence.
+        """
+        start, patch, end = self._around
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if ids.count(patch) != len(frames):  # pyright: ignore[reportAttributeAccessIssue]
+            raise ValueError(
+                f"the text holds {ids.count(patch)} {AUDIO_PATCH} placeholders "  # pyright: ignore[reportAttributeAccessIssue]
+                f"but {len(frames)} clips came with it; write one placeholder per clip"
+            )
+        out: list[int] = []
+        clips = iter(frames)
+        for token in ids:  # pyright: ignore[reportGeneralTypeIssues]
+            if token == patch:
+                out += [start, *[patch] * audio_tokens(next(clips)), end]
+            else:
+                out.append(int(token))
+        return out
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        text: str | Sequence[str],
+        audio: Sequence[Audio] | Sequence[Sequence[Audio]] | None = None,
+        **_: Any,
+    ) -> BatchFeature:
+        """A left-padded batch: input_ids, attention_mask and, with sound, input_features [C, M, L]
+        and feature_lengths [C]. `audio` is a list of clips for one text, or one list per text."""
+        texts = [text] if isinstance(text, str) else list(text)
+        rows: Any = [audio or []] if isinstance(text, str) else (audio or [[] for _ in texts])
+        mels = [[log_mel(clip) for clip in row] for row in rows]
+        ids = [
+            self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)
+        ]
+        flat = [m for row in mels for m in row]
+        return BatchFeature(pad_batch(ids, flat, int(self.tokenizer.pad_token_id or 0)))
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["input_ids", "attention_mask", "input_features", "feature_lengths"]
+
+
+def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Features of many clips as one zero-padded batch [C, M, L] with their lengths [C]."""
+    lengths = torch.tensor([m.shape[1] for m in mels])
+    out = torch.zeros(len(mels), N_MELS, int(lengths.max()))
+    for row, mel in zip(out, mels, strict=True):
+        row[:, : mel.shape[1]] = mel
+    return out, lengths
+
+
+def pad_batch(ids: Sequence[Sequence[int]], mels: Sequence[Tensor], pad_id: int) -> dict[str, Tensor]:
+    """Token rows padded on the left, with their mask, and the sound of all rows."""
+    width = max(len(row) for row in ids)
+    input_ids = torch.full((len(ids), width), pad_id)
+    mask = torch.zeros(len(ids), width, dtype=torch.long)
+    for i, row in enumerate(ids):
+        input_ids[i, width - len(row) :] = torch.tensor(row)
+        mask[i, width - len(row) :] = 1
+    batch = {"input_ids": input_ids, "attention_mask": mask}
+    if mels:
+        batch["input_features"], batch["feature_lengths"] = pad_features(mels)
+    return batch

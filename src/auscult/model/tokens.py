@@ -1,0 +1,74 @@
+"""Special tokens: the published ids, and the nano model's own small tokenizer.
+
+Nano's tokenizer is a byte-level BPE with Qwen2's splitting rule, so `<think>` and `</think>` are
+ordinary text in it, as they are in Step-Audio-R1, and any Unicode question can be written.
+"""
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+EOT, BOT = "<|EOT|>", "<|BOT|>"
+AUDIO_START, AUDIO_END, AUDIO_PATCH = "<audio_start>", "<audio_end>", "<audio_patch>"
+
+PUBLISHED_IDS = {
+    EOT: 151665,
+    BOT: 151666,
+    AUDIO_START: 151688,
+    AUDIO_END: 151689,
+    AUDIO_PATCH: 151690,
+    "<tts_start>": 151693,
+    "<tts_end>": 151694,
+    "<tts_pad>": 151695,
+    "<audio_0>": 151696,
+}
+"""Where the released checkpoints keep the tokens that the code relies on."""
+
+NANO_SPECIALS = (EOT, BOT, AUDIO_START, AUDIO_END, AUDIO_PATCH, "<pad>")
+
+CHAT_TEMPLATE = (
+    "{%- for m in messages -%}"
+    "{{- '<|BOT|>' + ('human' if m['role'] == 'user' else m['role']) + '\n' -}}"
+    "{%- if m['content'] is string -%}{{- m['content'] -}}"
+    "{%- else -%}{%- for part in m['content'] -%}"
+    "{{- '<audio_patch>' if part['type'] == 'audio' else part['text'] -}}"
+    "{%- endfor -%}{%- endif -%}"
+    "{%- if not (loop.last and m['role'] == 'assistant') -%}{{- '<|EOT|>' -}}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|BOT|>assistant\n<think>\n' -}}{%- endif -%}"
+)
+"""The released template: `user` becomes `human`, a last assistant turn stays open, and the
+generation prompt opens the thought."""
+
+_QWEN2_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def train_nano_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocab_size` tokens, specials included. Deterministic."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+        [
+            pre_tokenizers.Split(Regex(_QWEN2_SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(NANO_SPECIALS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    core.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token=EOT,
+        pad_token="<pad>",
+        additional_special_tokens=[BOT, AUDIO_START, AUDIO_END, AUDIO_PATCH],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )

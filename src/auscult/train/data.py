@@ -1,0 +1,221 @@
+"""From gym items to training batches with masks. The one place where loss masks are made.
+
+The stream is a pure function of (seed, index): a killed run continues with exactly the batches it
+would have seen, and no data are stored.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from auscult import gym
+from auscult.audio.mel import log_mel
+from auscult.gym import render
+from auscult.gym.base import pick
+from auscult.model.processor import THINK_CLOSE, StepAudio2Processor, pad_features
+from auscult.types import Audio, Item, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One supervised example: prompt turns and the reply after `<think>\\n`.
+
+    Example: turns=(Turn(human, "Which note is played?", (clip,)),),
+    reply="I hear notes: C4. The note is C4.\\n</think>\\nC4".
+    """
+
+    turns: tuple[Turn, ...]
+    reply: str
+
+
+def _human(text: str, clips: Sequence[Audio] = ()) -> tuple[Turn, ...]:
+    return (Turn(role="human", text=text, clips=tuple(clips)),)
+
+
+def _reply(thought: str, answer: str) -> str:
+    return f"{thought}{THINK_CLOSE}{answer}"
+
+
+def _asked(item: Item, rng: np.random.Generator) -> str:
+    """The question, in one case of eight without its options."""
+    return render.question_text(item, options=rng.random() > 0.125)
+
+
+def caption(item: Item, rng: np.random.Generator) -> Example:
+    """Sound -> what is audible, no thought: the transcription-like target."""
+    prompt = pick(rng, render.CAPTION_PROMPTS)
+    return Example(turns=_human(prompt, item.clips), reply=_reply("", render.caption(item)))
+
+
+def chain(item: Item, rng: np.random.Generator) -> Example:
+    """Sound and question -> true chain of thought, answer."""
+    reply = _reply(render.chain(item), item.answer)
+    return Example(turns=_human(_asked(item, rng), item.clips), reply=reply)
+
+
+def direct(item: Item, rng: np.random.Generator) -> Example:
+    """Sound and question -> empty thought, answer."""
+    return Example(turns=_human(_asked(item, rng), item.clips), reply=_reply("", item.answer))
+
+
+def twin_chain(item: Item, rng: np.random.Generator) -> Example:
+    """Scene in words and question -> chain, answer: the text world."""
+    text = f"{render.twin(item)}\n{_asked(item, rng)}"
+    return Example(turns=_human(text), reply=_reply(render.twin_chain(item), item.answer))
+
+
+def twin_direct(item: Item, rng: np.random.Generator) -> Example:
+    """Scene in words and question -> empty thought, answer."""
+    text = f"{render.twin(item)}\n{_asked(item, rng)}"
+    return Example(turns=_human(text), reply=_reply("", item.answer))
+
+
+KINDS: dict[str, Callable[[Item, np.random.Generator], Example]] = {
+    "caption": caption,
+    "chain": chain,
+    "direct": direct,
+    "twin_chain": twin_chain,
+    "twin_direct": twin_direct,
+}
+"""Kinds of supervised examples; a mixture gives each a weight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """What the stream is made of.
+
+    kinds: (name in KINDS, weight). tasks: gym tasks, each drawn equally often. level_2: share of
+    items of difficulty 2. Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
+    """
+
+    kinds: tuple[tuple[str, float], ...]
+    tasks: tuple[str, ...] = tuple(gym.TASKS)
+    level_2: float = 0.2
+
+
+def draw(mixture: Mixture, seed: int, index: int) -> Example:
+    """Example number `index` of the stream with this seed."""
+    rng = np.random.default_rng([seed, index])
+    names, weights = zip(*mixture.kinds, strict=True)
+    kind = names[int(rng.choice(len(names), p=np.asarray(weights) / sum(weights)))]
+    level = 2 if rng.random() < mixture.level_2 else 1
+    # The seed shifts the item index, so that two stages never meet the same clip.
+    item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
+    return KINDS[kind](item, rng)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """One example as numbers: ids of prompt and reply, features, where the reply starts.
+
+    Example: ids=[5, 9, 2, 7, 1], reply_at=3 -> positions 2 and 3 predict tokens 7 and 1.
+    """
+
+    ids: list[int]
+    reply_at: int
+    mels: list[Tensor]
+
+    @property
+    def cost(self) -> int:
+        """Roughly the work of the example: encoder frames at 50 Hz and tokens."""
+        return sum(m.shape[1] for m in self.mels) // 2 + len(self.ids)
+
+
+def encode(example: Example, processor: StepAudio2Processor) -> Encoded:
+    """Prompt by the chat template, reply closed with the end-of-turn token."""
+    text, clips = processor.render(example.turns)
+    mels = [log_mel(clip) for clip in clips]
+    prompt = processor.token_ids(text, [m.shape[1] for m in mels])
+    reply = processor.tokenizer(example.reply, add_special_tokens=False)["input_ids"]
+    eot = int(processor.tokenizer.eos_token_id)
+    return Encoded(ids=[*prompt, *reply, eot], reply_at=len(prompt), mels=mels)  # pyright: ignore[reportGeneralTypeIssues]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Right-padded examples. `trains` is true at every position whose *next* token is trained on,
+    so prompt, audio and padding never train."""
+
+    input_ids: Int[Tensor, "B T"]
+    attention_mask: Int[Tensor, "B T"]
+    trains: Bool[Tensor, "B T"]
+    input_features: Tensor | None
+    feature_lengths: Tensor | None
+
+    @property
+    def targets(self) -> Int[Tensor, " n"]:
+        """The trained tokens, in the order of `trains`."""
+        return self.input_ids.roll(-1, dims=1)[self.trains]
+
+
+def collate(rows: Sequence[Encoded]) -> Batch:
+    """Rows to one batch; clips of all rows follow each other in reading order."""
+    width = max(len(row.ids) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    trains = torch.zeros(len(rows), width, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = torch.tensor(row.ids)
+        mask[i, : len(row.ids)] = 1
+        trains[i, row.reply_at - 1 : len(row.ids) - 1] = True
+    mels = [m for row in rows for m in row.mels]
+    features, lengths = pad_features(mels) if mels else (None, None)
+    return Batch(
+        input_ids=ids, attention_mask=mask, trains=trains,
+        input_features=features, feature_lengths=lengths,
+    )  # fmt: skip
+
+
+BATCHES_PER_GROUP = 8
+"""Batches that are drawn together and sorted by length, so that little is padding."""
+
+
+class Stream(Dataset[list[Batch]]):
+    """Group number g of the stream: `BATCHES_PER_GROUP` batches of examples of similar length."""
+
+    def __init__(
+        self, mixture: Mixture, processor: StepAudio2Processor, batch_size: int, seed: int
+    ) -> None:
+        self.mixture, self.processor = mixture, processor
+        self.batch_size, self.seed = batch_size, seed
+
+    def __getitem__(self, group: int) -> list[Batch]:
+        torch.set_num_threads(1)
+        size = BATCHES_PER_GROUP * self.batch_size
+        rows = [
+            encode(draw(self.mixture, self.seed, group * size + i), self.processor)
+            for i in range(size)
+        ]
+        rows.sort(key=lambda row: row.cost)
+        order = np.random.default_rng([self.seed, group]).permutation(BATCHES_PER_GROUP)
+        cuts = [rows[i * self.batch_size : (i + 1) * self.batch_size] for i in order]
+        return [collate(cut) for cut in cuts]
+
+
+def _same(group: Any) -> Any:
+    return group
+
+
+def batches(stream: Stream, start: int, stop: int, workers: int) -> Iterator[Batch]:
+    """Batches number `start` to `stop` of the stream, made by worker processes ahead of time."""
+    first = start // BATCHES_PER_GROUP
+    loader = DataLoader(
+        stream,
+        batch_size=None,
+        sampler=range(first, -(-stop // BATCHES_PER_GROUP)),
+        num_workers=workers,
+        collate_fn=_same,
+        prefetch_factor=2 if workers else None,
+    )
+    number = first * BATCHES_PER_GROUP
+    for group in loader:
+        for batch in group:
+            if start <= number < stop:
+                yield batch
+            number += 1

@@ -1,0 +1,95 @@
+"""A run folder: what was asked, on what machine, what was measured, and whether it is finished."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("torch", "transformers", "numpy", "scipy", "safetensors", "tokenizers")
+
+
+def _git_revision() -> str:
+    try:
+        here = Path(__file__).parent
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+        return done.stdout.strip() or "unknown"
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and revision: what a number must carry to be comparable."""
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "revision": _git_revision(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def config_hash(config: dict[str, Any], parent: str) -> str:
+    """Twelve characters that name this configuration on this parent."""
+    text = json.dumps([config, parent], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class RunFolder:
+    """The files of one stage: run.json, metrics.jsonl, checkpoint/, done.json."""
+
+    def __init__(self, path: Path, *, stage: str, config: dict[str, Any], parent: str) -> None:
+        self.path = path
+        self.hash = config_hash(config, parent)
+        self.checkpoint = path / "checkpoint"
+        self._metrics = path / "metrics.jsonl"
+        self._began = time.time()
+        path.mkdir(parents=True, exist_ok=True)
+        self._claim({"stage": stage, "hash": self.hash, "parent": parent, "config": config})
+
+    def _claim(self, record: dict[str, Any]) -> None:
+        file = self.path / "run.json"
+        if file.exists():
+            before = json.loads(file.read_text())
+            if before["hash"] != self.hash:
+                raise ValueError(
+                    f"{self.path} holds a run with another configuration ({before['hash']}, now "
+                    f"{self.hash}); choose another --out or delete the folder"
+                )
+            return
+        file.write_text(json.dumps(record | {"environment": environment()}, indent=1, default=str))
+
+    def done(self) -> bool:
+        """Was this very configuration finished here before?"""
+        return (self.path / "done.json").exists()
+
+    def log(self, metrics: dict[str, Any]) -> None:
+        """One line of metrics.jsonl."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the lines after `step`: they were measured after the checkpoint and will be again."""
+        if self._metrics.exists():
+            lines = self._metrics.read_text().splitlines(keepends=True)
+            kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
+            self._metrics.write_text("".join(kept))
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Mark the stage as done; the checkpoint is no longer needed."""
+        import shutil
+
+        seconds = time.time() - self._began
+        (self.path / "done.json").write_text(
+            json.dumps(result | {"hash": self.hash, "seconds_of_last_start": round(seconds, 1)})
+        )
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
