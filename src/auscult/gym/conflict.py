@@ -11,7 +11,7 @@ from auscult.audio.speech import FEMALE_VOICES, MALE_VOICES, WHISPER_VOICES, Man
 from auscult.audio.synth import BACKGROUNDS, PLURAL, event, finish, gain, lay, to_level
 from auscult.gym.base import DIGITS, draft, pick
 from auscult.gym.events import hear_events, tally
-from auscult.gym.speech import manner, speaker_facts, spoken
+from auscult.gym.speech import manner, speaker_facts, spoken, words_apart
 from auscult.types import Audio, Item
 
 
@@ -25,7 +25,7 @@ def conflict_count(rng: np.random.Generator, level: int) -> Item:
     said, n = int(rng.integers(1, 6)), int(rng.integers(1, 6))
     who = manner(rng)
     text = f"{DIGITS[said]} {PLURAL[name] if said != 1 else name}"
-    x = spoken(text, who)
+    x = words_apart(text.split(), who)
     sound = event(rng, name)
     step = min(len(sound) / 16000, 0.25) + rng.uniform(0.08, 0.14)
     start = len(x) / 16000 + 0.15
@@ -94,7 +94,7 @@ def conflict_whisper(rng: np.random.Generator, level: int) -> Item:
 def conflict_pitch(rng: np.random.Generator, level: int) -> Item:
     """Is the voice low or high, whatever the words say?"""
     answer = pick(rng, ("low", "high"))
-    voices, pitches = (MALE_VOICES, (10, 25, 40)) if answer == "low" else (FEMALE_VOICES, (60, 75, 90))
+    voices, pitches = (MALE_VOICES, (10, 30)) if answer == "low" else (FEMALE_VOICES, (70, 90))
     who = replace(manner(rng), voice=pick(rng, voices), pitch=pick(rng, pitches))
     text = pick(rng, ("my voice is low", "my voice is high"))
     return _conflict(
@@ -111,7 +111,7 @@ def conflict_pitch(rng: np.random.Generator, level: int) -> Item:
 def conflict_rate(rng: np.random.Generator, level: int) -> Item:
     """Slow or fast speech, whatever the words say?"""
     answer = pick(rng, ("slow", "fast"))
-    rates = (90, 105, 120) if answer == "slow" else (260, 300, 340)
+    rates = (95, 115) if answer == "slow" else (270, 320)
     who = replace(manner(rng), rate=pick(rng, rates))
     text = pick(rng, ("now I speak slowly", "now I speak quickly"))
     return _conflict(

@@ -4,6 +4,8 @@ All four are made from the same facts, so that hearing (caption), reasoning (cha
 (twin) can be trained and compared on one and the same scene.
 """
 
+import re
+
 from auscult.types import Item
 
 CAPTION_PROMPTS = ("Describe what you hear.", "What is in the recording?", "Describe the sound.")
@@ -42,3 +44,12 @@ def twin(item: Item) -> str:
 def twin_chain(item: Item) -> str:
     """The chain of someone who read the scene and did not hear it."""
     return chain(item).replace("I hear ", "I read ")
+
+
+def labels(item: Item) -> list[str]:
+    """What is audible in each clip as bare words in order of time: " C4 E4", " knock knock".
+
+    Targets of the alignment loss in pretraining; words that name no sound are left out.
+    """
+    cleaned = (text.replace("I hear", "") for text in item.heard)
+    return [" " + " ".join(re.findall(r"[A-Za-z]+#?\d?|[\d.]*\d", text)) for text in cleaned]

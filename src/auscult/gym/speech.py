@@ -10,8 +10,9 @@ from auscult.audio.synth import band_noise, finish, lay, reverberate, to_level
 from auscult.gym.base import DIGITS, draft, pick, sample
 from auscult.types import Audio, Item
 
-PITCHES = (20, 35, 50, 65, 80)
-RATES = (130, 160, 190, 220)
+PITCHES = (25, 50, 75)
+RATES = (140, 175, 210)
+# Few exact manners, so that the words can be remembered; `channel` makes them differ.
 
 
 @lru_cache(maxsize=6000)
@@ -48,7 +49,7 @@ def channel(rng: np.random.Generator, x: Audio, level: int) -> Audio:
     return finish(rng, lay([(rng.uniform(0.02, 0.1), x)], len(x) / 16000 + 0.15), level)
 
 
-def _utter(rng: np.random.Generator, words: list[str], who: Manner, level: int) -> Audio:
+def words_apart(words: list[str], who: Manner) -> Audio:
     """Words one after another, each spoken alone with a short gap."""
     parts: list[tuple[float, Audio]] = []
     at = 0.0
@@ -56,7 +57,11 @@ def _utter(rng: np.random.Generator, words: list[str], who: Manner, level: int) 
         x = spoken(word, who)
         parts.append((at, x))
         at += len(x) / 16000 + 0.08
-    return channel(rng, lay(parts), level)
+    return lay(parts)
+
+
+def _utter(rng: np.random.Generator, words: list[str], who: Manner, level: int) -> Audio:
+    return channel(rng, words_apart(words, who), level)
 
 
 def speaker_facts(who: Manner) -> dict[str, str | int]:

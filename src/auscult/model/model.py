@@ -51,41 +51,47 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
         """The encoder never learns after pretraining (paper section 2)."""
         self.encoder.requires_grad_(False)
 
-    def encode_audio(
-        self, input_features: Float[Tensor, "C M L"], feature_lengths: Int[Tensor, " C"]
+    def project(
+        self, features: Float[Tensor, "C P S"], feature_lengths: Int[Tensor, " C"]
     ) -> Float[Tensor, "T D"]:
-        """Audio vectors of all clips one after another, T = sum of `audio_tokens(length)`."""
-        features = input_features.to(self.encoder.conv1.weight.dtype)
-        vectors = self.adapter(self.encoder(features, feature_lengths))
+        """Encoder features to the audio vectors of all clips one after another,
+        T = sum of `audio_tokens(length)`."""
+        vectors = self.adapter(features)
         counts = [audio_tokens(int(n)) for n in feature_lengths]
         return torch.cat([row[:n] for row, n in zip(vectors, counts, strict=True)])
+
+    def splice(
+        self, input_ids: Int[Tensor, "B T"], vectors: Float[Tensor, "n D"] | None
+    ) -> Float[Tensor, "B T D"]:
+        """Token embeddings with the audio vectors in place of the `<audio_patch>` tokens.
+
+        Raises `ValueError` where the number of patches and of vectors differ.
+        """
+        embeds = self.model.embed_tokens(input_ids)
+        patch = input_ids == self.config.audio_patch_token_id
+        found, given = int(patch.sum()), 0 if vectors is None else len(vectors)
+        if found != given:
+            raise ValueError(
+                f"the prompt holds {found} <audio_patch> tokens but the audio gives {given} "
+                "vectors; pass input_ids, input_features and feature_lengths as the processor "
+                "returns them"
+            )
+        if vectors is None:
+            return embeds
+        return embeds.masked_scatter(patch[..., None], vectors.to(embeds.dtype))
 
     def embed(
         self,
         input_ids: Int[Tensor, "B T"],
-        input_features: Tensor | None = None,
-        feature_lengths: Tensor | None = None,
+        input_features: Float[Tensor, "C M L"] | None = None,
+        feature_lengths: Int[Tensor, " C"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Token embeddings with the sound in place of the `<audio_patch>` tokens.
-
-        Raises `ValueError` where the number of patches and of audio vectors differ.
-        """
-        embeds = self.model.embed_tokens(input_ids)
-        patch = input_ids == self.config.audio_patch_token_id
+        """Text and sound as decoder inputs."""
         if input_features is None or feature_lengths is None:
-            if patch.any():
-                raise ValueError(
-                    f"the prompt holds {int(patch.sum())} <audio_patch> tokens but no audio came "
-                    "with it; pass input_features and feature_lengths as the processor returns them"
-                )
-            return embeds
-        vectors = self.encode_audio(input_features, feature_lengths).to(embeds.dtype)
-        if int(patch.sum()) != len(vectors):
-            raise ValueError(
-                f"the prompt holds {int(patch.sum())} <audio_patch> tokens but the audio gives "
-                f"{len(vectors)} vectors; build both with the processor"
-            )
-        return embeds.masked_scatter(patch[..., None], vectors)
+            return self.splice(input_ids, None)
+        mel = input_features.to(self.encoder.conv1.weight.dtype)
+        features = self.encoder(mel, feature_lengths)
+        return self.splice(input_ids, self.project(features, feature_lengths))
 
     def body(
         self,

@@ -19,6 +19,7 @@ from auscult.audio.mel import log_mel
 from auscult.gym import render
 from auscult.gym.base import pick
 from auscult.model.processor import THINK_CLOSE, StepAudio2Processor, pad_features
+from auscult.train.drills import DRILLS
 from auscult.types import Audio, Item, Turn
 
 
@@ -32,6 +33,7 @@ class Example:
 
     turns: tuple[Turn, ...]
     reply: str
+    labels: tuple[str, ...] = ()  # per clip: its sounds as words, for the alignment loss
 
 
 def _human(text: str, clips: Sequence[Audio] = ()) -> tuple[Turn, ...]:
@@ -50,7 +52,11 @@ def _asked(item: Item, rng: np.random.Generator) -> str:
 def caption(item: Item, rng: np.random.Generator) -> Example:
     """Sound -> what is audible, no thought: the transcription-like target."""
     prompt = pick(rng, render.CAPTION_PROMPTS)
-    return Example(turns=_human(prompt, item.clips), reply=_reply("", render.caption(item)))
+    return Example(
+        turns=_human(prompt, item.clips),
+        reply=_reply("", render.caption(item)),
+        labels=tuple(render.labels(item)),
+    )
 
 
 def chain(item: Item, rng: np.random.Generator) -> Example:
@@ -91,12 +97,13 @@ class Mixture:
     """What the stream is made of.
 
     kinds: (name in KINDS, weight). tasks: gym tasks, each drawn equally often. level_2: share of
-    items of difficulty 2. Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
+    items of difficulty 2. drills: share of listening drills, which are always captions. Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
     kinds: tuple[tuple[str, float], ...]
     tasks: tuple[str, ...] = tuple(gym.TASKS)
     level_2: float = 0.2
+    drills: float = 0.0
 
 
 def draw(mixture: Mixture, seed: int, index: int) -> Example:
@@ -105,6 +112,8 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     names, weights = zip(*mixture.kinds, strict=True)
     kind = names[int(rng.choice(len(names), p=np.asarray(weights) / sum(weights)))]
     level = 2 if rng.random() < mixture.level_2 else 1
+    if rng.random() < mixture.drills:
+        return caption(DRILLS[pick(rng, list(DRILLS))](rng, level), rng)
     # The seed shifts the item index, so that two stages never meet the same clip.
     item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
     return KINDS[kind](item, rng)
@@ -120,6 +129,7 @@ class Encoded:
     ids: list[int]
     reply_at: int
     mels: list[Tensor]
+    labels: list[list[int]]  # per clip; empty without an alignment loss
 
     @property
     def cost(self) -> int:
@@ -133,8 +143,16 @@ def encode(example: Example, processor: StepAudio2Processor) -> Encoded:
     mels = [log_mel(clip) for clip in clips]
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
     reply = processor.tokenizer(example.reply, add_special_tokens=False)["input_ids"]
+    labels = [
+        processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in example.labels
+    ]
     eot = int(processor.tokenizer.eos_token_id)
-    return Encoded(ids=[*prompt, *reply, eot], reply_at=len(prompt), mels=mels)  # pyright: ignore[reportGeneralTypeIssues]
+    return Encoded(
+        ids=[*prompt, *reply, eot],  # pyright: ignore[reportGeneralTypeIssues]
+        reply_at=len(prompt),
+        mels=mels,
+        labels=labels,  # pyright: ignore[reportArgumentType]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +165,7 @@ class Batch:
     trains: Bool[Tensor, "B T"]
     input_features: Tensor | None
     feature_lengths: Tensor | None
+    labels: Int[Tensor, "C S"] | None  # per clip, padded with -1; a row of -1 has no labels
 
     @property
     def targets(self) -> Int[Tensor, " n"]:
@@ -168,8 +187,20 @@ def collate(rows: Sequence[Encoded]) -> Batch:
     features, lengths = pad_features(mels) if mels else (None, None)
     return Batch(
         input_ids=ids, attention_mask=mask, trains=trains,
-        input_features=features, feature_lengths=lengths,
+        input_features=features, feature_lengths=lengths, labels=_labels(rows),
     )  # fmt: skip
+
+
+def _labels(rows: Sequence[Encoded]) -> Tensor | None:
+    per_clip = [
+        row.labels[i] if i < len(row.labels) else [] for row in rows for i in range(len(row.mels))
+    ]
+    if not any(per_clip):
+        return None
+    out = torch.full((len(per_clip), max(map(len, per_clip))), -1)
+    for line, values in zip(out, per_clip, strict=True):
+        line[: len(values)] = torch.tensor(values, dtype=torch.long)
+    return out
 
 
 BATCHES_PER_GROUP = 8
@@ -180,22 +211,37 @@ class Stream(Dataset[list[Batch]]):
     """Group number g of the stream: `BATCHES_PER_GROUP` batches of examples of similar length."""
 
     def __init__(
-        self, mixture: Mixture, processor: StepAudio2Processor, batch_size: int, seed: int
+        self,
+        mixture: Mixture,
+        processor: StepAudio2Processor,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
-        self.mixture, self.processor = mixture, processor
-        self.batch_size, self.seed = batch_size, seed
+        """`part` = (rank, world size): each process makes its own share of every batch."""
+        rank, world = part
+        if batch_size % world:
+            raise ValueError(
+                f"a batch of {batch_size} cannot be shared by {world} processes; choose a multiple"
+            )
+        self.mixture, self.processor, self.seed = mixture, processor, seed
+        self.batch_size, self.rank, self.world = batch_size // world, rank, world
 
     def __getitem__(self, group: int) -> list[Batch]:
-        torch.set_num_threads(1)
         size = BATCHES_PER_GROUP * self.batch_size
+        first = group * size * self.world + self.rank
         rows = [
-            encode(draw(self.mixture, self.seed, group * size + i), self.processor)
+            encode(draw(self.mixture, self.seed, first + i * self.world), self.processor)
             for i in range(size)
         ]
         rows.sort(key=lambda row: row.cost)
         order = np.random.default_rng([self.seed, group]).permutation(BATCHES_PER_GROUP)
         cuts = [rows[i * self.batch_size : (i + 1) * self.batch_size] for i in order]
         return [collate(cut) for cut in cuts]
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
 
 
 def _same(group: Any) -> Any:
@@ -211,6 +257,7 @@ def batches(stream: Stream, start: int, stop: int, workers: int) -> Iterator[Bat
         sampler=range(first, -(-stop // BATCHES_PER_GROUP)),
         num_workers=workers,
         collate_fn=_same,
+        worker_init_fn=_one_thread,
         prefetch_factor=2 if workers else None,
     )
     number = first * BATCHES_PER_GROUP

@@ -47,12 +47,15 @@ def config_hash(config: dict[str, Any], parent: str) -> str:
 class RunFolder:
     """The files of one stage: run.json, metrics.jsonl, checkpoint/, done.json."""
 
-    def __init__(self, path: Path, *, stage: str, config: dict[str, Any], parent: str) -> None:
+    def __init__(
+        self, path: Path, *, stage: str, config: dict[str, Any], parent: str, writes: bool = True
+    ) -> None:
         self.path = path
         self.hash = config_hash(config, parent)
         self.checkpoint = path / "checkpoint"
         self._metrics = path / "metrics.jsonl"
         self._began = time.time()
+        self._writes = writes  # of several processes only the first writes
         path.mkdir(parents=True, exist_ok=True)
         self._claim({"stage": stage, "hash": self.hash, "parent": parent, "config": config})
 
@@ -66,7 +69,8 @@ class RunFolder:
                     f"{self.hash}); choose another --out or delete the folder"
                 )
             return
-        file.write_text(json.dumps(record | {"environment": environment()}, indent=1, default=str))
+        if self._writes:
+            file.write_text(json.dumps(record | {"environment": environment()}, indent=1, default=str))
 
     def done(self) -> bool:
         """Was this very configuration finished here before?"""
@@ -74,12 +78,13 @@ class RunFolder:
 
     def log(self, metrics: dict[str, Any]) -> None:
         """One line of metrics.jsonl."""
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+        if self._writes:
+            with self._metrics.open("a") as file:
+                file.write(json.dumps(metrics) + "\n")
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after `step`: they were measured after the checkpoint and will be again."""
-        if self._metrics.exists():
+        if self._writes and self._metrics.exists():
             lines = self._metrics.read_text().splitlines(keepends=True)
             kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
             self._metrics.write_text("".join(kept))

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoProcessor
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.train import checkpoint
+from auscult.train import checkpoint, dist
 from auscult.train.data import Batch, Mixture, Stream, batches
 from auscult.train.run import RunFolder
 
@@ -30,29 +31,18 @@ class Sft:
 
     mixture: Mixture
     steps: int
-    batch_size: int = 64
+    batch_size: int = 32  # examples per step, all processes together
     lr: float = 1e-3  # peak
     warmup: int = 150  # steps
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
     freeze_encoder: bool = True
+    alignment: float = 0.0  # weight of the alignment loss; 0 = none
     seed: int = 0  # of the data stream
     precision: str = "auto"  # "auto" | "bf16" | "fp32"
-    threads: int = 2  # of the training process
-    workers: int = 1  # data processes
+    threads: int = 1  # per process; start two processes on two cores (see dist.py)
+    workers: int = 0  # data processes per training process; 0 = made in the loop
     checkpoint_minutes: float = 3.0
-
-
-PRETRAIN_MIXTURE = Mixture(kinds=(("caption", 0.75), ("twin_chain", 0.15), ("twin_direct", 0.1)))
-SFT_MIXTURE = Mixture(
-    kinds=(
-        ("chain", 0.58),
-        ("direct", 0.2),
-        ("caption", 0.1),
-        ("twin_chain", 0.08),
-        ("twin_direct", 0.04),
-    )
-)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
@@ -76,14 +66,43 @@ def learning_rate(step: int, config: Sft) -> float:
     return config.lr * (0.1 + 0.45 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def reply_loss(model: StepAudio2ForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy over reply tokens (eq. 1, eq. 5); logits are made for those only."""
+def losses(
+    model: StepAudio2ForCausalLM, batch: Batch, aligner: nn.Linear | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(summed cross-entropy over reply tokens, summed alignment loss over clips).
+
+    The first is eq. 1 and eq. 5 of the paper; logits are made for reply tokens only. The second is
+    connectionist temporal classification of each clip's sounds on the encoder's frames: attention
+    alone needs ten times the clips to find out which frame belongs to which word (hybrid CTC /
+    attention training, Watanabe et al. 2017). It exists in pretraining only.
+    """
+    vectors, alignment = None, batch.input_ids.new_zeros((), dtype=torch.float32)
+    if batch.input_features is not None and batch.feature_lengths is not None:
+        features = model.encoder(batch.input_features, batch.feature_lengths)
+        vectors = model.project(features, batch.feature_lengths)
+        if aligner is not None and batch.labels is not None:
+            alignment = _alignment(aligner(features).float(), batch)
     states = model.body(
-        batch.input_ids, batch.input_features, batch.feature_lengths, batch.attention_mask,
+        inputs_embeds=model.splice(batch.input_ids, vectors),
+        attention_mask=batch.attention_mask,
         use_cache=False,
-    ).last_hidden_state  # fmt: skip
+    ).last_hidden_state
     assert states is not None
-    return F.cross_entropy(model.lm_head(states[batch.trains]).float(), batch.targets)
+    logits = model.lm_head(states[batch.trains]).float()
+    return F.cross_entropy(logits, batch.targets, reduction="sum"), alignment
+
+
+def _alignment(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """CTC with the last class as blank; clips without labels, or with too many for their length,
+    count nothing. Each clip's loss is divided by its number of labels."""
+    assert batch.labels is not None and batch.feature_lengths is not None
+    counts = (batch.labels >= 0).sum(1)
+    frames = (batch.feature_lengths + 1) // 2 // 2
+    per_clip = F.ctc_loss(
+        logits.log_softmax(-1).transpose(0, 1), batch.labels.clamp(min=0), frames, counts,
+        blank=logits.shape[-1] - 1, reduction="none", zero_infinity=True,
+    )  # fmt: skip
+    return (per_clip / counts.clamp(min=1) * (counts > 0)).sum()
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:
@@ -109,28 +128,33 @@ def _steps(
     """The loop: one dictionary of measurements per step."""
     device = next(model.parameters()).device
     bf16 = use_bf16(config.precision, device)
+    aligner = getattr(model, "aligner", None)
     for step, batch in enumerate(data, start):
         began = time.perf_counter()
         rate = learning_rate(step, config)
         for group in optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss = reply_loss(model, _to(batch, device))
-        loss.backward()
+            loss, alignment = losses(model, _to(batch, device), aligner)
+        tokens = dist.total(int(batch.trains.sum()))
+        (loss / tokens + alignment * (config.alignment / config.batch_size)).backward()
+        dist.sum_gradients(model)
+        mean = dist.total(float(loss.detach())) / tokens
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
         if not math.isfinite(float(norm)):
             raise FloatingPointError(
-                f"the gradient is not finite at step {step} (loss {float(loss)}); lower the "
+                f"the gradient is not finite at step {step} (loss {mean}); lower the "
                 "learning rate or use --precision fp32; the last checkpoint is whole"
             )
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         yield {
             "step": step + 1,
-            "loss": float(loss),
+            "loss": mean,
+            "alignment": dist.total(float(alignment.detach())) / config.batch_size,
             "grad_norm": float(norm),
             "lr": rate,
-            "reply_tokens": int(batch.trains.sum()),
+            "reply_tokens": int(tokens),
             "seconds": time.perf_counter() - began,
         }
 
@@ -148,7 +172,9 @@ def _check_speech(mixture: Mixture) -> None:
 def sft(config: Sft, source: Path, out: Path) -> Path:
     """Train the model in `source` and write the result to `out`; skipped when done, resumed when
     interrupted. Metrics, config and checkpoints lie in `out`."""
-    run = RunFolder(out, stage="sft", config=asdict(config), parent=str(source))
+    rank, world = dist.start()
+    record = asdict(config) | {"processes": world}
+    run = RunFolder(out, stage="sft", config=record, parent=str(source), writes=rank == 0)
     if run.done():
         return out
     _check_speech(config.mixture)
@@ -161,26 +187,34 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     model.train()
     if config.freeze_encoder:
         model.freeze_encoder()
+    if config.alignment:
+        torch.manual_seed(config.seed)
+        width = model.config.audio_encoder_config.n_audio_state
+        model.aligner = nn.Linear(width, model.config.vocab_size + 1).to(device)
     optimizer = _optimizer(model, config)
     progress = checkpoint.load(run.checkpoint, model, optimizer) or {"step": 0}
     start = int(progress["step"])
     run.truncate_metrics(start)
-    stream = Stream(config.mixture, processor, config.batch_size, config.seed)
+    stream = Stream(config.mixture, processor, config.batch_size, config.seed, (rank, world))
     data = batches(stream, start, config.steps, config.workers)
     saved = time.monotonic()
-    bar = tqdm(total=config.steps, initial=start, desc=f"sft {out.name}", mininterval=5)
+    bar = tqdm(total=config.steps, initial=start, desc=f"sft {out.name}", mininterval=5, disable=rank > 0)
     for metrics in _steps(model, optimizer, config, data, start):
         run.log(metrics)
         bar.update()
         bar.set_postfix(loss=f"{metrics['loss']:.3f}")
-        if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+        if rank == 0 and time.monotonic() - saved > 60 * config.checkpoint_minutes:
             checkpoint.save(run.checkpoint, model, optimizer, {"step": metrics["step"]})
             saved = time.monotonic()
     bar.close()
-    model.requires_grad_(True)
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
-    run.finish({"steps": config.steps})
+    if rank == 0:
+        model.requires_grad_(True)
+        if config.alignment:
+            del model.aligner
+        model.save_pretrained(out)
+        processor.save_pretrained(out)
+        run.finish({"steps": config.steps})
+    dist.barrier()
     return out
 
 

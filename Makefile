@@ -1,0 +1,38 @@
+# Every target creates what it needs; nothing has to be installed by hand except Python >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test test-slow lint bench clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("auscult needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; use make PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt "torch>=2.11"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,speech]'
+	touch $@
+
+demo: setup
+	$(BIN)/auscult demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+bench: setup
+	$(BIN)/python benchmarks/mel.py
+	$(BIN)/python benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

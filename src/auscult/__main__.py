@@ -1,0 +1,7 @@
+"""`python -m auscult` is `auscult`."""
+
+import sys
+
+from auscult.cli import main
+
+sys.exit(main())

@@ -1,0 +1,71 @@
+"""`auscult VERB ...`: nothing but the table of verbs. Each verb's module is imported only when used."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+VERBS: dict[str, tuple[str, str]] = {
+    "ask": ("auscult.ask:ask", "ask a question about one or more recordings"),
+    "demo": ("auscult.demo:demo", "make a few gym clips and ask about them, and about a file"),
+    "gym list": ("auscult.gym.commands:list_tasks", "all tasks with an example of each"),
+    "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
+    "gym validate": ("auscult.gym.commands:validate", "let every task prove itself"),
+    "gym export": ("auscult.gym.commands:export", "items as JSONL and FLAC"),
+    "init": ("auscult.train.commands:init", "a nano model with random weights"),
+    "pretrain": ("auscult.train.commands:pretrain", "ear and decoder on captions and text"),
+    "sft": ("auscult.train.commands:finetune", "encoder frozen, chains and direct answers"),
+    "pack": ("auscult.train.commands:pack", "a trained folder as a bf16 checkpoint to ship"),
+    "eval": ("auscult.evaluate.commands:evaluate", "held-out gym with controls, or real digits"),
+}
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    rows = [f"  {name:<{width}}  {text}" for name, (_, text) in VERBS.items()]
+    return "usage: auscult VERB [options]; auscult VERB --help for the options\n\n" + "\n".join(rows)
+
+
+def _find(args: list[str]) -> tuple[str, list[str]]:
+    for words in (2, 1):
+        verb = " ".join(args[:words])
+        if verb in VERBS:
+            return verb, args[words:]
+    import difflib
+
+    near = difflib.get_close_matches(" ".join(args[:2]), VERBS, n=1, cutoff=0.3)
+    hint = f"; did you mean `auscult {near[0]}`?" if near else ""
+    raise SystemExit(f"auscult: unknown verb {args[0]!r}{hint}\n\n{_usage()}")
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb. What the user can mend ends in one line on standard error and exit code 2."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if args[0] == "--version":
+        from auscult import __version__
+
+        print(__version__)
+        return 0
+    verb, rest = _find(args)
+    import tyro
+
+    from auscult.audio.speech import SpeechUnavailable
+
+    try:
+        tyro.cli(_load(VERBS[verb][0]), prog=f"auscult {verb}", args=rest)
+    except (ValueError, OSError, FloatingPointError, SpeechUnavailable) as error:
+        print(f"auscult: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""Batched generation: continuous refill of rows, exact log-probabilities, control of the thought."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auscult.audio.mel import log_mel
+from auscult.engine.decoder import Cache, FastDecoder
+from auscult.engine.sampling import Sampling, choose, penalise
+from auscult.engine.thinking import CLOSE_TAG, Row, Tags, Thinking, advance
+from auscult.gym.render import question_text
+from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
+from auscult.model.processor import pad_features
+from auscult.types import Item, Reply, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One generated token: `request` is its prompt's number; `stop` is "" until the last token.
+    `taken_back` tokens of the same request were withdrawn before it."""
+
+    request: int
+    token: int
+    forced: bool
+    taken_back: int
+    row: Row
+    stop: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prompt:
+    number: int
+    ids: list[int]
+    mels: list[Tensor]
+
+
+class Engine:
+    """Generation for one model. It is a `Policy`; after training the model, call `sync`."""
+
+    def __init__(
+        self,
+        model: StepAudio2ForCausalLM,
+        processor: StepAudio2Processor,
+        *,
+        rows: int = 64,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+    ) -> None:
+        self.model, self.processor = model.eval(), processor
+        self.decoder = FastDecoder(model)
+        self.tags = Tags(processor.tokenizer, model.config.vocab_size)
+        self.rows = rows
+        self.sampling = sampling or Sampling()
+        self.thinking = thinking or Thinking()
+        eos = model.config.eos_token_id
+        self.stops = frozenset([eos] if isinstance(eos, int) else eos or [])
+
+    def sync(self) -> None:
+        """Read the model's weights again."""
+        self.decoder.sync()
+
+    def sample(self, items: Sequence[Item], n: int = 1) -> list[list[Reply]]:
+        """n replies for each item; see `Policy`."""
+        turns = [[Turn(role="human", text=question_text(i), clips=i.clips)] for i in items]
+        replies = self.reply([t for t in turns for _ in range(n)])
+        return [replies[i * n : (i + 1) * n] for i in range(len(items))]
+
+    def reply(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+    ) -> list[Reply]:
+        """One reply to each conversation, in their order."""
+        done: dict[int, Reply] = {}
+        for event in self.run(conversations, sampling=sampling, thinking=thinking):
+            if event.stop:
+                done[event.request] = self._reply(event.row, event.stop)
+        return [done[i] for i in range(len(conversations))]
+
+    def stream(
+        self,
+        conversation: Sequence[Turn],
+        *,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+    ) -> Iterator[tuple[str, str]]:
+        """("thought" | "answer", text) pieces as they come, then ("stop", reason)."""
+        writer = _Writer(self.processor)
+        for event in self.run([conversation], sampling=sampling, thinking=thinking):
+            closed = event.row.closed != "open" and not event.row.pending
+            yield from writer.feed(event.row.tokens, final=bool(event.stop), closed=closed)
+            if event.stop:
+                yield "stop", event.stop
+
+    @torch.inference_mode()
+    def run(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+    ) -> Iterator[Event]:
+        """All tokens of all replies as they are made. Rows that finish leave at once and are
+        refilled from the queue."""
+        sampling, thinking = sampling or self.sampling, thinking or self.thinking
+        prompts = [self._prepare(i, turns) for i, turns in enumerate(conversations)]
+        # Long prompts first: prompts of similar length are read together.
+        queue = deque(sorted(prompts, key=lambda p: -len(p.ids)))
+        yield from _Batch(self, queue, sampling, thinking).run()
+
+    def _prepare(self, number: int, turns: Sequence[Turn]) -> _Prompt:
+        text, clips = self.processor.render(turns)
+        mels = [log_mel(clip) for clip in clips]
+        ids = self.processor.token_ids(text, [m.shape[1] for m in mels])
+        if len(ids) >= self.decoder.limit:
+            raise ValueError(
+                f"prompt {number} has {len(ids)} tokens; the model reads at most "
+                f"{self.decoder.limit - 1}: shorten the audio or the text"
+            )
+        return _Prompt(number=number, ids=ids, mels=mels)
+
+    def _reply(self, row: Row, stop: str) -> Reply:
+        tokens = row.tokens[:-1] if stop == "end" else row.tokens
+        text = self.processor.tokenizer.decode(tokens)
+        thought, tag, answer = str(text).partition(CLOSE_TAG)
+        return Reply(
+            thought=thought.strip(),
+            answer=answer.strip() if tag else "",
+            tokens=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
+            forced=tuple(row.forced),
+            stop=stop,
+            closed=row.closed,
+            thought_tokens=row.thought_tokens if tag else len(tokens),
+        )
+
+
+class _Batch:
+    """The rows in flight of one call of `Engine.run`."""
+
+    def __init__(
+        self, engine: Engine, queue: deque[_Prompt], sampling: Sampling, thinking: Thinking
+    ) -> None:
+        self.engine, self.queue, self.sampling, self.thinking = engine, queue, sampling, thinking
+        self.decoder = engine.decoder
+        longest = max((len(p.ids) for p in queue), default=0)
+        self.capacity = min(longest + sampling.max_tokens + 16, self.decoder.limit)
+        self.rows: list[Row | None] = [None] * min(engine.rows, len(queue))
+        self.cache: Cache = self.decoder.empty_cache(len(self.rows), self.capacity)
+        self.lengths = [0] * len(self.rows)  # on the host, to spare the device a question
+        self.uniform: dict[int, np.ndarray] = {}
+        self.next = torch.zeros(len(self.rows), dtype=torch.long, device=self.decoder.device)
+        self.seen: Tensor | None = None
+
+    def run(self) -> Iterator[Event]:
+        """Alternate between reading new prompts and writing one token in every row."""
+        while self.queue or any(self.rows):
+            free = [i for i, row in enumerate(self.rows) if row is None]
+            if self.queue and (len(free) * 8 >= len(self.rows) or len(free) == len(self.rows)):
+                yield from self._admit(free[: len(self.queue)])
+            elif not self.queue and len(free) * 2 >= len(self.rows):
+                self._compact()
+            if any(self.rows):
+                yield from self._step()
+
+    def _admit(self, slots: list[int]) -> Iterator[Event]:
+        """Read as many waiting prompts as there are free rows, and choose their first tokens."""
+        prompts = [self.queue.popleft() for _ in slots]
+        device, model = self.decoder.device, self.engine.model
+        lengths = torch.tensor([len(p.ids) for p in prompts], device=device)
+        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long, device=device)
+        for row, prompt in zip(ids, prompts, strict=True):
+            row[: len(prompt.ids)] = torch.tensor(prompt.ids)
+        mels = [m for p in prompts for m in p.mels]
+        features, frames = pad_features(mels) if mels else (None, None)
+        if features is not None and frames is not None:
+            features, frames = features.to(device), frames.to(device)
+        embeds = model.embed(ids, features, frames)
+        where = torch.tensor(slots, device=device)
+        logits = self.decoder.prefill(embeds, lengths, self.cache, where)
+        for slot, prompt in zip(slots, prompts, strict=True):
+            row = Row(request=prompt.number)
+            if self.thinking.budget == 0:
+                row.pending, row.closed = list(self.engine.tags.close_ids), "empty"
+            self.rows[slot] = row
+            self.lengths[slot] = len(prompt.ids)
+            rng = np.random.default_rng([self.sampling.seed, prompt.number])
+            self.uniform[prompt.number] = rng.random(4 * self.sampling.max_tokens + 64)
+        yield from self._take(logits, slots)
+
+    def _step(self) -> Iterator[Event]:
+        longest = max(n for n, row in zip(self.lengths, self.rows, strict=True) if row) + 1
+        logits = self.decoder.step(self.next, self.cache, longest)
+        slots = [i for i, row in enumerate(self.rows) if row is not None]
+        for i in slots:
+            self.lengths[i] += 1
+        yield from self._take(logits if len(slots) == len(self.rows) else logits[slots], slots)
+
+    def _take(self, logits: Tensor, slots: list[int]) -> Iterator[Event]:
+        """Choose the next token of each of these rows and hand it out."""
+        rows = [row for i in slots if (row := self.rows[i]) is not None]
+        logits = self._masked(logits, rows)
+        drawn = [self.uniform[r.request][len(r.tokens)] for r in rows]
+        uniform = torch.tensor(drawn, device=logits.device)
+        tokens, logprobs = choose(logits, uniform, self.sampling)
+        chosen, values = tokens.tolist(), logprobs.tolist()
+        following: list[int] = []
+        for slot, row, token, value in zip(slots, rows, chosen, values, strict=True):
+            forced = bool(row.pending)
+            token = row.pending.pop(0) if forced else token
+            row.append(token, 0.0 if forced else value, forced)
+            taken = 0
+            if row.closed == "open" and not row.pending:
+                taken = advance(row, self.thinking, self.engine.tags)
+            stop = self._stop(row, slot)
+            # After a withdrawal the continuation follows the last token that remains.
+            following.append(row.pending.pop(0) if taken and not stop else token)
+            if taken and not stop:
+                row.append(following[-1], 0.0, True)
+                self._shorten(slot, taken - 1)
+            yield Event(
+                request=row.request, token=following[-1], forced=forced, taken_back=taken,
+                row=row, stop=stop,
+            )  # fmt: skip
+            if stop:
+                self.rows[slot] = None
+        self.next[torch.tensor(slots)] = torch.tensor(following, device=self.next.device)
+
+    def _masked(self, logits: Tensor, rows: list[Row]) -> Tensor:
+        """Rules on logits: no empty thought, repetition penalty."""
+        opening = [
+            i for i, r in enumerate(rows)
+            if not r.tokens and r.closed == "open" and self.thinking.minimum > 0
+        ]  # fmt: skip
+        if opening:
+            grid = torch.tensor(opening)[:, None], torch.tensor(self.engine.tags.empty_starts)
+            logits[grid] = -torch.inf
+        if self.sampling.repetition_penalty != 1.0:
+            seen = torch.zeros_like(logits)
+            for i, row in enumerate(rows):
+                seen[i, torch.tensor(row.tokens, dtype=torch.long)] = 1
+            logits = penalise(logits, seen, self.sampling.repetition_penalty)
+        return logits
+
+    def _stop(self, row: Row, slot: int) -> str:
+        if row.tokens and not row.pending and row.tokens[-1] in self.engine.stops:
+            return "end"
+        full = self.lengths[slot] + 1 >= self.capacity
+        return "length" if len(row.tokens) >= self.sampling.max_tokens or full else ""
+
+    def _shorten(self, slot: int, n: int) -> None:
+        self.lengths[slot] -= n
+        self.cache.lengths[slot] -= n
+
+    def _compact(self) -> None:
+        """Drop empty rows, so that the last replies do not pay for the finished ones."""
+        kept = [i for i, row in enumerate(self.rows) if row is not None]
+        if not kept:
+            return
+        index = torch.tensor(kept, device=self.decoder.device)
+        self.cache.keep(index, self.capacity)
+        self.rows = [self.rows[i] for i in kept]
+        self.lengths = [self.lengths[i] for i in kept]
+        self.next = self.next[index]
+
+
+class _Writer:
+    """Turns growing token lists into text pieces without cutting characters or showing the tag."""
+
+    def __init__(self, processor: StepAudio2Processor) -> None:
+        self.decode = processor.tokenizer.decode
+        self.special = set(processor.tokenizer.all_special_ids)
+        self.sent = {"thought": 0, "answer": 0}
+
+    def feed(self, tokens: list[int], *, final: bool, closed: bool) -> Iterator[tuple[str, str]]:
+        """What can be shown now and was not shown before."""
+        text = str(self.decode([t for t in tokens if t not in self.special]))
+        thought, tag, answer = text.partition(CLOSE_TAG)
+        if not tag and not final:
+            # Hold back what could still become the tag, or half a character.
+            cut = thought.rfind("<")
+            thought = thought[:cut] if cut >= 0 and CLOSE_TAG.startswith(thought[cut:]) else thought
+        parts = {"thought": thought.strip("\n"), "answer": answer.lstrip("\n")}
+        for name, value in parts.items():
+            value = value if final else value.rstrip("\ufffd")
+            if len(value) > self.sent[name]:
+                yield name, value[self.sent[name] :]
+                self.sent[name] = len(value)
+
+
+def with_seed(sampling: Sampling, seed: int) -> Sampling:
+    """The same sampling with another seed."""
+    return replace(sampling, seed=seed)

@@ -1,0 +1,120 @@
+"""Control of the thought: none, a budget, a minimum, or free.
+
+A reply starts inside the thought, because the prompt ends with `<think>\\n`. `</think>` is ordinary
+text and may be cut into tokens in several ways, so it is recognised in the text and not by an id.
+"""
+
+from dataclasses import dataclass, field
+
+from transformers import PreTrainedTokenizerBase
+
+from auscult.model.processor import THINK_CLOSE
+
+CLOSE_TAG = "</think>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinking:
+    """What the model may think.
+
+    budget: None = free; 0 = no thinking (empty thought); n = after n thought tokens the thought is
+    closed. minimum: a thought that would close before so many tokens continues with `continuation`
+    instead. A minimum of 1 only forbids the empty thought, and it does so at the first token.
+    Examples: Thinking() free but not empty; Thinking(budget=0); Thinking(budget=64, minimum=16).
+    """
+
+    budget: int | None = None
+    minimum: int = 1
+    continuation: str = " Wait,"
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 0:
+            raise ValueError(f"the thinking budget must be 0 or more tokens; got {self.budget}")
+        if self.budget and self.minimum > self.budget:
+            raise ValueError(
+                f"the minimum of {self.minimum} thought tokens is above the budget of {self.budget}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Thinking":
+        """ "none", "free" or a number of tokens, as on the command line."""
+        if text == "none":
+            return cls(budget=0)
+        if text == "free":
+            return cls()
+        if not text.isdigit():
+            raise ValueError(f"--think takes none, free or a number of tokens; got {text!r}")
+        return cls(budget=int(text))
+
+
+class Tags:
+    """What the tokenizer makes of the closing tag; computed once per engine."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
+        self.tokenizer = tokenizer
+        texts = [tokenizer.decode([i]) if i < len(tokenizer) else "" for i in range(size)]
+        self.ends_tag = frozenset(i for i, text in enumerate(texts) if ">" in text)
+        special = set(tokenizer.all_special_ids)
+        self.empty_starts = [
+            i
+            for i, text in enumerate(texts)
+            if i in special or not text.strip() or text.lstrip().startswith("<")
+        ]
+        self.close_ids = self.encode(THINK_CLOSE)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text."""
+        return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]  # pyright: ignore
+
+    def tag_length(self, tokens: list[int]) -> int:
+        """How many of the last tokens spell `</think>`; 0 if they do not end with it."""
+        if tokens[-1] not in self.ends_tag:
+            return 0
+        for n in range(1, min(len(tokens), 12) + 1):
+            if CLOSE_TAG in self.tokenizer.decode(tokens[-n:]):
+                return n
+        return 0
+
+
+@dataclass(slots=True)
+class Row:
+    """The progress of one reply."""
+
+    request: int
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)  # tokens that will be forced next
+    closed: str = "open"  # "model" | "budget" | "empty"
+    thought_tokens: int = 0
+
+    def append(self, token: int, logprob: float, forced: bool) -> None:
+        """Take the next token."""
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        self.forced.append(forced)
+
+    def drop(self, n: int) -> None:
+        """Take the last n tokens back."""
+        for values in (self.tokens, self.logprobs, self.forced):
+            del values[len(values) - n :]
+
+
+def advance(row: Row, thinking: Thinking, tags: Tags) -> int:
+    """Apply the rules after a token of the thought; returns how many tokens were taken back.
+
+    Called while `row.closed == "open"` and nothing is pending.
+    """
+    n = tags.tag_length(row.tokens)
+    if n:
+        before = len(row.tokens) - n
+        if before >= thinking.minimum:
+            row.closed, row.thought_tokens = "model", before
+            return 0
+        row.drop(n)
+        row.pending = tags.encode(thinking.continuation)
+        return n
+    if thinking.budget is not None and len(row.tokens) >= thinking.budget:
+        row.closed, row.thought_tokens = "budget", len(row.tokens)
+        row.pending = list(tags.close_ids)
+    return 0

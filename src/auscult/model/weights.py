@@ -1,0 +1,115 @@
+"""Opening checkpoints: ours by name, any folder in the published layout by path.
+
+The published weight names are used as they are, so nothing is renamed; what must be there is the
+table that `expected_names` derives from the config. Missing, unexpected or misshapen tensors are
+errors that list them, before any memory is spent on weights.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import AutoConfig, AutoProcessor
+
+from auscult.model.config import StepAudio2Config
+from auscult.model.model import StepAudio2ForCausalLM
+from auscult.model.processor import StepAudio2Processor
+
+SHIPPED = ("nano", "nano-base")
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a shipped model ("nano", "nano-base") or of a path.
+
+    Raises `ValueError` where there is no config.json.
+    """
+    path = Path(name)
+    if str(name) in SHIPPED and not path.is_dir():
+        path = Path(str(resources.files("auscult"))) / "checkpoints" / str(name)
+    if not (path / "config.json").is_file():
+        raise ValueError(
+            f"no model at {path} (config.json is missing); give a folder with a Step-Audio-2 / R1 "
+            f"checkpoint, or one of {', '.join(SHIPPED)}"
+        )
+    return path
+
+
+def expected_names(config: StepAudio2Config) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor of a published checkpoint with this config."""
+    with torch.device("meta"):
+        model = StepAudio2ForCausalLM(config)
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    if not config.tie_word_embeddings:
+        shapes["lm_head.weight"] = tuple(model.lm_head.weight.shape)
+    return shapes
+
+
+def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of what lies in the folder's safetensors files, read from their headers.
+
+    Raises `ValueError` for a shard that the index names and the folder lacks.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    else:
+        files = ["model.safetensors"]
+    absent = [name for name in files if not (folder / name).is_file()]
+    if absent:
+        raise ValueError(
+            f"{folder} lacks {len(absent)} of {len(files)} weight files: {', '.join(absent[:5])}; "
+            "only safetensors are read: finish the download"
+        )
+    found: dict[str, tuple[int, ...]] = {}
+    for name in files:
+        with safe_open(folder / name, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                found[key] = tuple(file.get_slice(key).get_shape())
+    return found
+
+
+def compare_names(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: Path
+) -> None:
+    """Raise `ValueError` that lists all missing, unexpected and misshapen tensors."""
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
+    shapes = [
+        f"{n}: expected {expected[n]}, found {found[n]}"
+        for n in sorted(expected.keys() & found.keys())
+        if expected[n] != found[n]
+    ]
+    problems = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    told = [f"{len(v)} {k}: {'; '.join(v)}" for k, v in problems.items() if v]
+    if told:
+        raise ValueError(f"the weights in {where} do not fit its config.json. {' | '.join(told)}")
+
+
+def open_model(
+    name: str | Path = "nano",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    device_map: str | None = None,
+) -> tuple[StepAudio2ForCausalLM, StepAudio2Processor]:
+    """Model and processor, checked name by name; on CUDA in bf16 where there is one, else float32.
+
+    `device_map="auto"` spreads the large checkpoints over several devices (accelerate).
+    """
+    folder = locate(name)
+    config = AutoConfig.from_pretrained(folder)
+    if not isinstance(config, StepAudio2Config):
+        raise ValueError(f"{folder} holds a {config.model_type} model; expected step_audio_2")
+    compare_names(expected_names(config), stored_names(folder), folder)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype or (torch.bfloat16 if where.type == "cuda" else torch.float32)
+    model = StepAudio2ForCausalLM.from_pretrained(
+        folder, config=config, dtype=dtype, device_map=device_map
+    )
+    if device_map is None:
+        model = model.to(where)  # pyright: ignore[reportArgumentType]
+    processor = AutoProcessor.from_pretrained(folder)
+    return model.eval(), processor

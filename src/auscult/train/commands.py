@@ -1,0 +1,119 @@
+"""`auscult init | pretrain | sft | pack`: the commands that made the shipped nano models.
+
+Run them under `torchrun --nproc-per-node 2 --no-python auscult ...` for one process per core.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from auscult import gym
+from auscult.train.data import Mixture
+from auscult.train.sft import Sft, init_nano, sft
+
+PRETRAIN = Sft(
+    mixture=Mixture(
+        kinds=(("caption", 0.75), ("twin_chain", 0.15), ("twin_direct", 0.1)),
+        # Real voices differ more than tones do: digits are heard three times as often.
+        tasks=(*gym.TASKS, "spoken_digit", "spoken_digit"),
+        drills=0.3,
+    ),
+    alignment=1.0,
+    steps=5500,
+    warmup=200,
+    lr=1e-3,
+    freeze_encoder=False,
+    seed=1,
+)
+"""Ear, adaptor and decoder together, on captions and on the text world."""
+
+FINETUNE = Sft(
+    mixture=Mixture(
+        kinds=(
+            ("chain", 0.58),
+            ("direct", 0.2),
+            ("caption", 0.1),
+            ("twin_chain", 0.08),
+            ("twin_direct", 0.04),
+        ),
+    ),
+    steps=4000,
+    warmup=100,
+    lr=6e-4,
+    freeze_encoder=True,
+    seed=2,
+)
+"""The encoder frozen: true chains and direct answers."""
+
+
+def init(out: Path, *, seed: int = 0) -> None:
+    """A nano model with random weights and its tokenizer.
+
+    Args:
+        out: the new folder.
+        seed: of the weights.
+    """
+    print(init_nano(out, seed=seed))
+
+
+def pretrain(
+    source: Path, out: Path, *, steps: int = PRETRAIN.steps, batch_size: int = 32, lr: float = 1e-3,
+    precision: str = "auto", threads: int = 1,
+) -> None:  # fmt: skip
+    """Train ear and decoder together: captions of gym clips, and the gym's scenes in words.
+
+    Args:
+        source: folder of a fresh model (`auscult init`).
+        out: folder of the result; a killed run continues there.
+        steps: optimiser steps.
+        batch_size: examples per step, all processes together.
+        lr: peak learning rate.
+        precision: auto, bf16 or fp32.
+        threads: per process.
+    """
+    config = replace(
+        PRETRAIN, steps=steps, batch_size=batch_size, lr=lr, precision=precision, threads=threads
+    )
+    sft(config, source, out)
+
+
+def finetune(
+    source: Path, out: Path, *, steps: int = FINETUNE.steps, batch_size: int = 32,
+    lr: float = FINETUNE.lr, precision: str = "auto", threads: int = 1,
+) -> None:  # fmt: skip
+    """Supervised fine-tuning with the encoder frozen: true chains and direct answers.
+
+    Args:
+        source: folder of a pretrained model.
+        out: folder of the result; a killed run continues there.
+        steps: optimiser steps.
+        batch_size: examples per step, all processes together.
+        lr: peak learning rate.
+        precision: auto, bf16 or fp32.
+        threads: per process.
+    """
+    config = replace(
+        FINETUNE, steps=steps, batch_size=batch_size, lr=lr, precision=precision, threads=threads
+    )
+    sft(config, source, out)
+
+
+def pack(source: Path, out: Path) -> None:
+    """Write a trained model as a bf16 checkpoint with what it was trained on.
+
+    Args:
+        source: folder of a finished run.
+        out: the folder to ship.
+    """
+    from auscult.model.weights import open_model
+
+    model, processor = open_model(source, device="cpu")
+    model.to(torch.bfloat16).save_pretrained(out)  # pyright: ignore[reportArgumentType]
+    processor.save_pretrained(out)
+    record = json.loads((source / "run.json").read_text())
+    record["result"] = json.loads((source / "done.json").read_text())
+    (out / "training.json").write_text(json.dumps(record, indent=1))
+    size = (out / "model.safetensors").stat().st_size
+    print(f"{out}: {model.num_parameters():,} parameters, {size / 2**20:.1f} MiB of weights")
