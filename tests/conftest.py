@@ -93,9 +93,7 @@ def model(tokenizer: PreTrainedTokenizerFast) -> StepAudio2ForCausalLM:
 @pytest.fixture
 def clips(rng: np.random.Generator) -> list[np.ndarray]:
     """Four clips of different lengths, two of them of odd frame counts."""
-    return [
-        0.1 * rng.standard_normal(n).astype(np.float32) for n in (4000, 6400, 9999, 3200)
-    ]
+    return [0.1 * rng.standard_normal(n).astype(np.float32) for n in (4000, 6400, 9999, 3200)]
 
 
 def published_config(layout: str, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
@@ -142,7 +140,9 @@ def published_config(layout: str, tokenizer: PreTrainedTokenizerFast) -> dict[st
         "audio_end_token_id": ids[AUDIO_END],
         "audio_patch_token_id": ids[AUDIO_PATCH],
     }
-    return whole | (text if layout == "r1" else {"text_config": text | {"model_type": "step_audio_2_text"}})
+    return whole | (
+        text if layout == "r1" else {"text_config": text | {"model_type": "step_audio_2_text"}}
+    )
 
 
 def published_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -190,7 +190,9 @@ def published_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def write_published(folder: Path, layout: str, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def write_published(
+    folder: Path, layout: str, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, Any]:
     """A random tiny checkpoint in the published layout, in three safetensors shards."""
     folder.mkdir(parents=True, exist_ok=True)
     config = published_config(layout, tokenizer)

@@ -5,8 +5,13 @@ import pytest
 import torch
 from conftest import randomise, tiny_config
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoProcessor, PreTrainedTokenizerFast
-from transformers import Qwen2ForCausalLM, WhisperConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoProcessor,
+    PreTrainedTokenizerFast,
+    Qwen2ForCausalLM,
+    WhisperConfig,
+)
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from auscult.audio.mel import frame_count, log_mel
@@ -49,7 +54,7 @@ def test_sizes_have_the_published_numbers_of_parameters():
             return StepAudio2ForCausalLM(config_for(size)).num_parameters() / 1e9
 
     with torch.device("meta"):
-        ids = dict(pad_token_id=0, eos_token_id=1, audio_patch_token_id=4)
+        ids = {"pad_token_id": 0, "eos_token_id": 1, "audio_patch_token_id": 4}
         nano = StepAudio2ForCausalLM(config_for("nano", **ids)).num_parameters()
     assert nano <= 4_000_000
     assert count("mini") == pytest.approx(8.315, abs=5e-4)
@@ -79,7 +84,8 @@ def whisper_twin(model: StepAudio2ForCausalLM) -> WhisperEncoder:
     )  # fmt: skip
     twin = WhisperEncoder(config).eval()
     renames = [
-        ("blocks.", "layers."), ("attn.query", "self_attn.q_proj"), ("attn.key", "self_attn.k_proj"),
+        ("blocks.", "layers."), ("attn.query", "self_attn.q_proj"),
+        ("attn.key", "self_attn.k_proj"),
         ("attn.value", "self_attn.v_proj"), ("attn.out", "self_attn.out_proj"),
         ("attn_ln", "self_attn_layer_norm"), ("mlp.0", "fc1"), ("mlp.2", "fc2"),
         ("mlp_ln", "final_layer_norm"), ("positional_embedding", "embed_positions"),

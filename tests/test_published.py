@@ -8,7 +8,7 @@ from conftest import published_shapes, write_published
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
-import auscult.model  # noqa: F401 - registers the classes
+import auscult.model
 from auscult.model.config import PUBLISHED_EOS, StepAudio2Config
 from auscult.model.tokens import PUBLISHED_IDS
 from auscult.model.weights import expected_names, locate, open_model, stored_names

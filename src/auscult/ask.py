@@ -98,7 +98,8 @@ def answer_question(
         text[part] += piece
     text = {name: value.strip() for name, value in text.items()}
     if as_json:
-        record = {"question": question, "options": list(options), "model": model, **text}
+        record: dict[str, object] = {"question": question, "options": list(options), "model": model}
+        record |= text
         record["seconds"] = round(time.perf_counter() - began, 2)
         print(json_format.dumps(record, ensure_ascii=False))
     if text["stop"] == "length":

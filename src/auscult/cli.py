@@ -1,4 +1,4 @@
-"""`auscult VERB ...`: nothing but the table of verbs. Each verb's module is imported only when used."""
+"""`auscult VERB ...`: the table of verbs. A verb's module is imported only when it is used."""
 
 import importlib
 import sys
@@ -23,7 +23,9 @@ VERBS: dict[str, tuple[str, str]] = {
 def _usage() -> str:
     width = max(map(len, VERBS))
     rows = [f"  {name:<{width}}  {text}" for name, (_, text) in VERBS.items()]
-    return "usage: auscult VERB [options]; auscult VERB --help for the options\n\n" + "\n".join(rows)
+    return "usage: auscult VERB [options]; auscult VERB --help for the options\n\n" + "\n".join(
+        rows
+    )
 
 
 def _find(args: list[str]) -> tuple[str, list[str]]:

@@ -155,7 +155,6 @@ class Pitch:
         )
 
 
-FAC=.88
 _UP = 2  # lags per sample: at 1,000 Hz a period is 16 samples, too coarse for sharp peaks
 
 
@@ -169,7 +168,7 @@ def f0_track(
 ) -> Pitch:
     """Pitch by the normalised autocorrelation (McLeod and Wyvill's NSDF).
 
-    Of all peaks, the first that reaches 88 % of the highest wins: every multiple of the period is
+    Of all peaks, the first that reaches 84 % of the highest wins: every multiple of the period is
     as high as the period itself, so taking the highest would slip down by octaves, and a strong
     resonance raises lower peaks before it, so taking any first peak would slip up.
     """
@@ -227,7 +226,7 @@ def _first_peak(
     peak = np.zeros(y.shape, dtype=bool)
     peak[:, 1:-1] = (y[:, 1:-1] >= y[:, :-2]) & (y[:, 1:-1] > y[:, 2:]) & (y[:, :-2] > -1)
     best = np.where(peak, y, -1).max(axis=1, keepdims=True)
-    first = np.argmax(peak & (y >= FAC * best), axis=1)
+    first = np.argmax(peak & (y >= 0.84 * best), axis=1)
     lag, height = _parabola(nsdf, first)
     none = first == 0
     return np.where(none, float(nsdf.shape[1]), lag), np.where(none, 0.0, height)
@@ -254,6 +253,29 @@ def f0_median_hz(x: Audio, *, low_hz: float = 60.0, high_hz: float = 1100.0) -> 
     """Median pitch of the voiced frames; nan where nothing is periodic."""
     track = f0_track(x, low_hz=low_hz, high_hz=high_hz).voiced()
     return float(np.median(track.hz)) if len(track.hz) else float("nan")
+
+
+def steady_notes(
+    x: Audio, *, tolerance_st: float = 0.5, min_length_s: float = 0.08
+) -> list[tuple[float, float, float]]:
+    """Stretches of one pitch: (start in s, end in s, hertz), legato notes apart.
+
+    A note ends where the pitch leaves the running median by more than `tolerance_st` or where the
+    sound is no longer periodic, so no silence is needed between two notes.
+    """
+    track = f0_track(x, window_s=0.04).voiced(periodicity=0.8)
+    st = semitones(track.hz)
+    found: list[tuple[float, float, float]] = []
+    begin = 0
+    for i in range(1, len(st) + 1):
+        together = i < len(st) and track.times_s[i] - track.times_s[i - 1] < 0.015
+        if together and abs(st[i] - np.median(st[begin:i])) <= tolerance_st:
+            continue
+        start, end = float(track.times_s[begin]), float(track.times_s[i - 1])
+        if end - start >= min_length_s:
+            found.append((start, end, float(np.median(track.hz[begin:i]))))
+        begin = i
+    return found
 
 
 def semitones(hz: Float[np.ndarray, " n"] | float, reference_hz: float = 440.0) -> np.ndarray:

@@ -5,8 +5,10 @@ dB. Randomness comes only from the generator that is passed in.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.signal import butter, sosfilt
 
 from auscult.types import Audio
@@ -78,13 +80,17 @@ def tone(hz: float, duration_s: float, timbre: str = "pure") -> Audio:
     return fade(to_level(x, -20.0))
 
 
-def band_noise(
-    rng: np.random.Generator, duration_s: float, low_hz: float, high_hz: float
-) -> Audio:
+def filtered(sections: ArrayLike, x: Audio) -> Audio:
+    """x through second-order sections, float32."""
+    y: Any = sosfilt(np.asarray(sections, dtype=np.float64), x)
+    return y.astype(np.float32)
+
+
+def band_noise(rng: np.random.Generator, duration_s: float, low_hz: float, high_hz: float) -> Audio:
     """Gaussian noise between two frequencies."""
     white = rng.standard_normal(round(duration_s * SAMPLE_RATE), dtype=np.float32)
     sos = butter(2, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
-    return sosfilt(sos, white).astype(np.float32)
+    return filtered(sos, white)
 
 
 def _decaying(partials: Sequence[tuple[float, float, float]], duration_s: float) -> Audio:
@@ -246,7 +252,7 @@ def lay(parts: Sequence[tuple[float, Audio]], duration_s: float | None = None) -
     ends = [round(at * SAMPLE_RATE) + len(x) for at, x in parts]
     total = max([*ends, round((duration_s or 0) * SAMPLE_RATE)])
     out = np.zeros(total, dtype=np.float32)
-    for (at, x), end in zip(parts, ends, strict=True):
+    for (_, x), end in zip(parts, ends, strict=True):
         out[end - len(x) : end] += x
     return out
 

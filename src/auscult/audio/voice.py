@@ -4,9 +4,8 @@ It is the permissive default for every task about *how* something is said; words
 """
 
 import numpy as np
-from scipy.signal import sosfilt
 
-from auscult.audio.synth import SAMPLE_RATE, fade, to_level
+from auscult.audio.synth import SAMPLE_RATE, fade, filtered, to_level
 from auscult.types import Audio
 
 VOWELS: dict[str, tuple[float, float, float]] = {
@@ -53,7 +52,7 @@ def vowel(
     sections = low_pass + [
         _resonator(f * tract, bw) for f, bw in zip(VOWELS[name], _BANDWIDTHS_HZ, strict=True)
     ]
-    x = sosfilt(np.asarray(sections), source).astype(np.float32)
+    x = filtered(sections, source)
     return fade(to_level(x, -20.0), 0.03)
 
 

@@ -7,9 +7,10 @@ Shapes: B rows, T positions, H heads, K key-value heads, G = H / K, E head width
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +19,8 @@ from auscult.model import StepAudio2PreTrainedModel
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer: query, key and value in one matrix, gate and up in another."""
+    """One decoder layer: query, key and value in one matrix, gate and up in another; all matrices
+    stand as [inputs, outputs], which a CPU multiplies up to twice as fast at small batches."""
 
     qkv: Tensor
     qkv_bias: Tensor | None
@@ -38,17 +40,25 @@ def _plain(module: nn.Module, name: str) -> nn.Linear:
     return module
 
 
+def _ready(weight: Tensor) -> Tensor:
+    """Transposed once for float32 on a CPU; other kernels like the stored order as it is."""
+    weight = weight.detach()
+    on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return weight.t().contiguous() if on_cpu else weight.t()
+
+
 def _fuse(layer: nn.Module) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp  # pyright: ignore
     q, k, v = (_plain(getattr(attention, n), n) for n in ("q_proj", "k_proj", "v_proj"))
     gate, up = _plain(mlp.gate_proj, "gate_proj"), _plain(mlp.up_proj, "up_proj")  # pyright: ignore
-    bias = None if q.bias is None else torch.cat([q.bias, k.bias, v.bias]).detach()
+    biases: Any = [p.bias for p in (q, k, v)]  # None where the model was built without them
+    bias = None if biases[0] is None else torch.cat(biases).detach()
     return Layer(
-        qkv=torch.cat([q.weight, k.weight, v.weight]).detach(),
+        qkv=_ready(torch.cat([q.weight, k.weight, v.weight])),
         qkv_bias=bias,
-        out=_plain(attention.o_proj, "o_proj").weight.detach(),  # pyright: ignore
-        gate_up=torch.cat([gate.weight, up.weight]).detach(),
-        down=_plain(mlp.down_proj, "down_proj").weight.detach(),  # pyright: ignore
+        out=_ready(_plain(attention.o_proj, "o_proj").weight),  # pyright: ignore
+        gate_up=_ready(torch.cat([gate.weight, up.weight])),
+        down=_ready(_plain(mlp.down_proj, "down_proj").weight),  # pyright: ignore
         norm_1=layer.input_layernorm.weight.detach(),  # pyright: ignore
         norm_2=layer.post_attention_layernorm.weight.detach(),  # pyright: ignore
     )
@@ -84,7 +94,7 @@ class FastDecoder:
         """Fuse the model's present weights."""
         self.layers = [_fuse(layer) for layer in self.model.model.layers]
         self.norm = self.model.model.norm.weight.detach()
-        self.head = self.model.lm_head.weight.detach()  # pyright: ignore
+        self.head = _ready(self.model.lm_head.weight)  # pyright: ignore
         self.device, self.dtype = self.norm.device, self.norm.dtype
 
     def empty_cache(self, rows: int, capacity: int) -> Cache:
@@ -102,7 +112,8 @@ class FastDecoder:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [B, H, T, E] and keys, and values [B, K, T, E]."""
         h = F.rms_norm(x, x.shape[-1:], layer.norm_1, self.eps)
-        fused = F.linear(h, layer.qkv, layer.qkv_bias).unflatten(-1, (-1, self.head_width))
+        fused = h @ layer.qkv if layer.qkv_bias is None else h @ layer.qkv + layer.qkv_bias
+        fused = fused.unflatten(-1, (-1, self.head_width))
         fused = fused.transpose(1, 2)
         qk, v = fused[:, : self.heads + self.kv_heads], fused[:, self.heads + self.kv_heads :]
         half = self.head_width // 2
@@ -111,15 +122,15 @@ class FastDecoder:
         return qk[:, : self.heads], qk[:, self.heads :], v
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Float[Tensor, "B H T E"]) -> Tensor:
-        x = x + F.linear(mixed.transpose(1, 2).flatten(2), layer.out)
+        x = x + mixed.transpose(1, 2).flatten(2) @ layer.out
         h = F.rms_norm(x, x.shape[-1:], layer.norm_2, self.eps)
-        gate, up = F.linear(h, layer.gate_up).chunk(2, dim=-1)
-        return x + F.linear(F.silu(gate) * up, layer.down)
+        gate, up = (h @ layer.gate_up).chunk(2, dim=-1)
+        return x + (F.silu(gate) * up) @ layer.down
 
     def logits(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B V"]:
         """Next-token logits of normalised states, float32."""
         x = F.rms_norm(x, x.shape[-1:], self.norm, self.eps)
-        return F.linear(x, self.head).float()
+        return (x @ self.head).float()
 
     def prefill(
         self, embeds: Float[Tensor, "b T D"], lengths: Int[Tensor, " b"], cache: Cache, rows: Tensor
@@ -143,18 +154,17 @@ class FastDecoder:
         x = self.model.model.embed_tokens(tokens)[:, None]
         cos, sin = self._rotation(cache.lengths[:, None])
         rows = torch.arange(len(tokens), device=self.device)
-        hidden: Bool[Tensor, "B 1 1 T"] = (
-            torch.arange(longest, device=self.device) > cache.lengths[:, None]
-        )[:, None, None]
-        scale = self.head_width**-0.5
+        beyond = torch.arange(longest, device=self.device) > cache.lengths[:, None]
+        bias = torch.zeros_like(beyond, dtype=self.dtype).masked_fill_(beyond, -torch.inf)
+        bias = bias[:, None, None]
         for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos, sin)
             cache.data[number, 0, rows, :, cache.lengths] = k[:, :, 0]
             cache.data[number, 1, rows, :, cache.lengths] = v[:, :, 0]
             keys, values = cache.data[number, :, :, :, :longest]
-            grouped = q.view(len(tokens), self.kv_heads, -1, self.head_width) * scale
-            scores = (grouped @ keys.transpose(-1, -2)).float().masked_fill(hidden, -torch.inf)
-            mixed = scores.softmax(-1).to(values.dtype) @ values
-            x = self._finish(layer, x, mixed.view(len(tokens), self.heads, 1, self.head_width))
+            # Heads that share keys stand as several queries of one head: no key is copied.
+            grouped = q.reshape(len(tokens), self.kv_heads, -1, self.head_width)
+            mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=bias)
+            x = self._finish(layer, x, mixed.reshape(len(tokens), self.heads, 1, self.head_width))
         cache.lengths += 1
         return self.logits(x[:, 0])

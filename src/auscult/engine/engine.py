@@ -1,8 +1,8 @@
-"""Batched generation: continuous refill of rows, exact log-probabilities, control of the thought."""
+"""Batched generation: refill of finished rows, exact log-probabilities, control of the thought."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -91,10 +91,9 @@ class Engine:
         thinking: Thinking | None = None,
     ) -> Iterator[tuple[str, str]]:
         """("thought" | "answer", text) pieces as they come, then ("stop", reason)."""
-        writer = _Writer(self.processor)
+        writer = _Writer(self.tags)
         for event in self.run([conversation], sampling=sampling, thinking=thinking):
-            closed = event.row.closed != "open" and not event.row.pending
-            yield from writer.feed(event.row.tokens, final=bool(event.stop), closed=closed)
+            yield from writer.feed(event.row.tokens, final=bool(event.stop))
             if event.stop:
                 yield "stop", event.stop
 
@@ -126,9 +125,7 @@ class Engine:
         return _Prompt(number=number, ids=ids, mels=mels)
 
     def _reply(self, row: Row, stop: str) -> Reply:
-        tokens = row.tokens[:-1] if stop == "end" else row.tokens
-        text = self.processor.tokenizer.decode(tokens)
-        thought, tag, answer = str(text).partition(CLOSE_TAG)
+        thought, tag, answer = self.tags.text(row.tokens).partition(CLOSE_TAG)
         return Reply(
             thought=thought.strip(),
             answer=answer.strip() if tag else "",
@@ -137,7 +134,7 @@ class Engine:
             forced=tuple(row.forced),
             stop=stop,
             closed=row.closed,
-            thought_tokens=row.thought_tokens if tag else len(tokens),
+            thought_tokens=row.thought_tokens if tag else len(row.tokens),
         )
 
 
@@ -273,15 +270,13 @@ class _Batch:
 class _Writer:
     """Turns growing token lists into text pieces without cutting characters or showing the tag."""
 
-    def __init__(self, processor: StepAudio2Processor) -> None:
-        self.decode = processor.tokenizer.decode
-        self.special = set(processor.tokenizer.all_special_ids)
+    def __init__(self, tags: Tags) -> None:
+        self.tags = tags
         self.sent = {"thought": 0, "answer": 0}
 
-    def feed(self, tokens: list[int], *, final: bool, closed: bool) -> Iterator[tuple[str, str]]:
+    def feed(self, tokens: list[int], *, final: bool) -> Iterator[tuple[str, str]]:
         """What can be shown now and was not shown before."""
-        text = str(self.decode([t for t in tokens if t not in self.special]))
-        thought, tag, answer = text.partition(CLOSE_TAG)
+        thought, tag, answer = self.tags.text(tokens).partition(CLOSE_TAG)
         if not tag and not final:
             # Hold back what could still become the tag, or half a character.
             cut = thought.rfind("<")
@@ -292,8 +287,3 @@ class _Writer:
             if len(value) > self.sent[name]:
                 yield name, value[self.sent[name] :]
                 self.sent[name] = len(value)
-
-
-def with_seed(sampling: Sampling, seed: int) -> Sampling:
-    """The same sampling with another seed."""
-    return replace(sampling, seed=seed)

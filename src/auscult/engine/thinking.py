@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
 
-from auscult.model.processor import THINK_CLOSE
+from auscult.model.processor import THINK_CLOSE, plain_ids
 
 CLOSE_TAG = "</think>"
 
@@ -52,19 +52,23 @@ class Tags:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
         self.tokenizer = tokenizer
-        texts = [tokenizer.decode([i]) if i < len(tokenizer) else "" for i in range(size)]
+        texts = [str(tokenizer.decode([i])) if i < len(tokenizer) else "" for i in range(size)]
         self.ends_tag = frozenset(i for i, text in enumerate(texts) if ">" in text)
-        special = set(tokenizer.all_special_ids)
+        self.special = frozenset(tokenizer.all_special_ids)
         self.empty_starts = [
             i
             for i, text in enumerate(texts)
-            if i in special or not text.strip() or text.lstrip().startswith("<")
+            if i in self.special or not text.strip() or text.lstrip().startswith("<")
         ]
         self.close_ids = self.encode(THINK_CLOSE)
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text."""
-        return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]  # pyright: ignore
+        return plain_ids(self.tokenizer, text)
+
+    def text(self, tokens: list[int]) -> str:
+        """What a reader sees of these tokens: all but the special ones."""
+        return str(self.tokenizer.decode([t for t in tokens if t not in self.special]))
 
     def tag_length(self, tokens: list[int]) -> int:
         """How many of the last tokens spell `</think>`; 0 if they do not end with it."""

@@ -71,9 +71,7 @@ def _gym(engine, out: Path, n: int, controls: int, tasks: tuple[str, ...], level
     from auscult.audio import speech
     from auscult.evaluate.gym_suite import markdown, run_suite, standard_protocols
 
-    chosen = tasks or tuple(
-        t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS
-    )
+    chosen = tasks or tuple(t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS)
     left_out = len(gym.TASKS) - len(chosen)
     if left_out and not tasks:
         print(f"{left_out} tasks with spoken words are left out: pip install 'auscult[speech]'")

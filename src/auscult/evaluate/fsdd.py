@@ -20,7 +20,7 @@ def digit_files(folder: Path, limit: int | None = None) -> list[Path]:
     if not files:
         raise ValueError(
             f"{folder} holds no file named {{digit}}_{{speaker}}_{{index}}.wav; "
-            "download the Free Spoken Digit Dataset (github.com/Jakobovski) and pass its recordings/"
+            "download the Free Spoken Digit Dataset and pass its folder of recordings"
         )
     files.sort(key=lambda p: (int(p.stem.split("_")[2]), p.stem))
     return files[:limit]

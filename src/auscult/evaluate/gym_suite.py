@@ -128,7 +128,12 @@ def standard_protocols(n: int, n_controls: int) -> list[Protocol]:
 
 
 def run_suite(
-    engine: Engine, tasks: Sequence[str], protocols: Sequence[Protocol], out: Path, *, level: int = 1
+    engine: Engine,
+    tasks: Sequence[str],
+    protocols: Sequence[Protocol],
+    out: Path,
+    *,
+    level: int = 1,
 ) -> dict[str, dict[str, list[Score]]]:
     """All tasks under all protocols; finished (task, protocol) pairs in `out` are read back, so a
     killed run goes on where it stopped."""
@@ -175,5 +180,3 @@ def markdown(results: dict[str, dict[str, list[Score]]], *, level: int = 1) -> s
     ]
     rows.append("| **mean of tasks** | | " + " | ".join(means) + " | | |")
     return "\n".join(rows) + "\n"
-
-

@@ -42,8 +42,8 @@ def list_tasks() -> None:
 
 
 def _record(item: Item, files: list[str]) -> dict[str, object]:
-    record = {k: v for k, v in asdict(item).items() if k != "clips"}
-    words = {
+    record: dict[str, object] = {k: v for k, v in asdict(item).items() if k != "clips"}
+    words: dict[str, object] = {
         "chain": render.chain(item),
         "caption": render.caption(item),
         "twin": render.twin(item),

@@ -12,12 +12,15 @@ NAMES = tuple(EVENTS)
 
 
 def with_article(name: str) -> str:
-    """"a knock"; glass stands for the sound of breaking glass."""
+    """ "a knock"; glass stands for the sound of breaking glass."""
     return "breaking glass" if name == "glass" else f"a {name}"
 
 
 def sequence(
-    rng: np.random.Generator, names: Sequence[str], level: int, gaps_db: Sequence[float] | None = None
+    rng: np.random.Generator,
+    names: Sequence[str],
+    level: int,
+    gaps_db: Sequence[float] | None = None,
 ) -> Audio:
     """Events one after another with clear gaps; the same name keeps one voice within a clip."""
     voices = {name: event(rng, name) for name in dict.fromkeys(names)}

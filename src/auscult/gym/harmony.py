@@ -78,7 +78,8 @@ def melody_changed(rng: np.random.Generator, level: int) -> Item:
         second[where] += shift if second[where] + shift <= HIGHEST else -shift
     timbre = pick(rng, list(TIMBRES))
     if changed:
-        why = f"The {ORDINALS[where]} note is {note_name(second[where])} and not {note_name(first[where])}."
+        new, old = note_name(second[where]), note_name(first[where])
+        why = f"The {ORDINALS[where]} note is {new} and not {old}."
     else:
         why = "All notes are equal."
     return draft(

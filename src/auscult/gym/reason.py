@@ -106,14 +106,16 @@ def rule_following(rng: np.random.Generator, level: int) -> Item:
         rng,
         clips=[finish(rng, lay(parts, at + 0.05), level)],
         phrasings=(
-            f"If the second note is higher than the first, how many {PLURAL[a]}, else how many {PLURAL[b]}?",
+            f"If the second note is higher than the first, how many {PLURAL[a]}, "
+            f"else how many {PLURAL[b]}?",
             f"When the notes go up count the {PLURAL[a]}, when they go down count the {PLURAL[b]}.",
         ),
         answer=str(result),
         facts=pitch_facts(midis) | {"first": a, "first_count": n, "second": b, "second_count": m},
         features=("pitch", "event", "count"),
         heard=[f"{hear_notes(midis)} {hear_events(order)}"],
-        inference=f"{note_name(midis[1])} is {relation} than {note_name(midis[0])}. {tally(order, target)}",
+        inference=f"{note_name(midis[1])} is {relation} than {note_name(midis[0])}. "
+        f"{tally(order, target)}",
         level=level,
     )
 
@@ -125,9 +127,7 @@ def sort_tones(rng: np.random.Generator, level: int) -> Item:
     midis = sample(rng, list(range(LOWEST + int(rng.integers(step)), HIGHEST + 1, step)), n)
     ranked = sorted(range(n), key=lambda i: midis[i])
     answer = " ".join(str(i + 1) for i in ranked)
-    every = {
-        " ".join(str(int(i) + 1) for i in rng.permutation(n)) for _ in range(40)
-    } - {answer}
+    every = {" ".join(str(int(i) + 1) for i in rng.permutation(n)) for _ in range(40)} - {answer}
     return draft(
         rng,
         clips=[melody(rng, midis, level)],

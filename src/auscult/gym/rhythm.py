@@ -98,7 +98,8 @@ def dynamics(rng: np.random.Generator, level: int) -> Item:
     step = {"louder": 1, "quieter": -1, "same": 0}[answer] * (5.0 if level == 1 else 3.0)
     midi = int(rng.integers(60, 80))
     parts = [
-        (0.05 + 0.3 * i, gain(tone(note_hz(midi), 0.25, "hollow"), step * (i - 2))) for i in range(5)
+        (0.05 + 0.3 * i, gain(tone(note_hz(midi), 0.25, "hollow"), step * (i - 2)))
+        for i in range(5)
     ]
     trend = {"louder": "rises", "quieter": "falls", "same": "is constant"}[answer]
     return draft(

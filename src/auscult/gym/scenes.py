@@ -1,12 +1,12 @@
 """Tasks about the scene: what is behind, how noisy, how large the room, who comes and goes."""
 
 import numpy as np
-from scipy.signal import sosfilt
 
 from auscult.audio.synth import (
     BACKGROUNDS,
     band_noise,
     event,
+    filtered,
     finish,
     gain,
     hum,
@@ -73,9 +73,7 @@ def noisier_clip(rng: np.random.Generator, level: int) -> Item:
         answer=answer,
         facts={"snr_1_db": snrs[0], "snr_2_db": snrs[1]},
         features=("noise",),
-        heard=[
-            f"I hear a note in {'weak' if s == high else 'strong'} noise." for s in snrs
-        ],
+        heard=[f"I hear a note in {'weak' if s == high else 'strong'} noise." for s in snrs],
         inference=f"The {answer} has more noise.",
         level=level,
     )
@@ -124,7 +122,7 @@ def approach(rng: np.random.Generator, level: int) -> Item:
         x = band_noise(rng, 1.6, 200, 3000)
     # Far sounds are dull as well as quiet: fade between the sound and a low-passed copy of it.
     near = np.clip(0.5 + slope / 36 * (t / 0.8 - 1), 0, 1).astype(np.float32)
-    dull = sosfilt([[0.1, 0, 0, 1, -0.9, 0]], x).astype(np.float32)
+    dull = filtered([[0.1, 0, 0, 1, -0.9, 0]], x)
     x = to_level(x * near + dull * (1 - near), -24.0)
     x = x * (10 ** (slope * (t / 1.6 - 0.5) / 20)).astype(np.float32)
     trend = {"comes nearer": "grows", "goes away": "fades", "stays": "is constant"}[answer]

@@ -4,13 +4,12 @@ import re
 
 from auscult.types import Item
 
-_NUMBER_WORDS = {
-    word: str(i)
-    for i, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
+_UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_TEENS = (
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen", "twenty",
+)  # fmt: skip
+_NUMBER_WORDS = {word: str(i) for i, word in enumerate((*_UNITS, *_TEENS))}
 
 
 def normalise(text: str) -> str:
@@ -34,7 +33,11 @@ def score_answer(item: Item, text: str) -> float:
         return 0.0
     shown = [normalise(option) for option in item.options]
     match = re.fullmatch(r"\(?([a-z])[.):]?(?: (.*))?", given)
-    if match is None or given in shown or (rest := match[2]) and not re.match(r"\(?[a-z][.):]", given):
+    if (
+        match is None
+        or given in shown
+        or ((rest := match[2]) and not re.match(r"\(?[a-z][.):]", given))
+    ):
         return 0.0
     place = ord(match[1]) - ord("a")
     if place >= len(shown) or (rest and normalise(rest) != shown[place]):

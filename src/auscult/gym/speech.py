@@ -1,12 +1,12 @@
 """Tasks with spoken words (extra `[speech]`): digits, spoken arithmetic and spoken logic."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import sosfilt
 
 from auscult.audio.speech import VOICES, Manner, say
-from auscult.audio.synth import band_noise, finish, lay, reverberate, to_level
+from auscult.audio.synth import band_noise, filtered, finish, lay, reverberate, to_level
 from auscult.gym.base import DIGITS, draft, pick, sample
 from auscult.types import Audio, Item
 
@@ -37,19 +37,24 @@ def channel(rng: np.random.Generator, x: Audio, level: int) -> Audio:
     factor = rng.uniform(0.88, 1.12)
     x = np.interp(np.arange(0, len(x) - 1, factor), np.arange(len(x)), x).astype(np.float32)
     tilt = rng.uniform(-0.5, 0.5)
-    x = sosfilt([[1, -tilt, 0, 1, 0, 0]], x).astype(np.float32)
+    x = filtered([[1, -tilt, 0, 1, 0, 0]], x)
     if rng.random() < 0.35:
-        telephone = [[0.3, 0.5, 0.2, 1, 0, 0]] if rng.random() < 0.5 else [[0.2, 0.4, 0.2, 1, -0.2, 0]]
-        x = sosfilt(telephone, x).astype(np.float32)
+        telephone = (
+            [[0.3, 0.5, 0.2, 1, 0, 0]] if rng.random() < 0.5 else [[0.2, 0.4, 0.2, 1, -0.2, 0]]
+        )
+        x = filtered(telephone, x)
     if rng.random() < 0.33:
         x = reverberate(rng, x, rng.uniform(0.1, 0.25))
     x = to_level(x, rng.uniform(-24, -18))
     if rng.random() < 0.3:
-        x = x + to_level(band_noise(rng, len(x) / 16000, 100, 3500), rng.uniform(-55, -42))[: len(x)]
+        x = (
+            x
+            + to_level(band_noise(rng, len(x) / 16000, 100, 3500), rng.uniform(-55, -42))[: len(x)]
+        )
     return finish(rng, lay([(rng.uniform(0.02, 0.1), x)], len(x) / 16000 + 0.15), level)
 
 
-def words_apart(words: list[str], who: Manner) -> Audio:
+def words_apart(words: Sequence[str], who: Manner) -> Audio:
     """Words one after another, each spoken alone with a short gap."""
     parts: list[tuple[float, Audio]] = []
     at = 0.0
@@ -60,7 +65,7 @@ def words_apart(words: list[str], who: Manner) -> Audio:
     return lay(parts)
 
 
-def _utter(rng: np.random.Generator, words: list[str], who: Manner, level: int) -> Audio:
+def _utter(rng: np.random.Generator, words: Sequence[str], who: Manner, level: int) -> Audio:
     return channel(rng, words_apart(words, who), level)
 
 
@@ -75,7 +80,11 @@ def spoken_digit(rng: np.random.Generator, level: int) -> Item:
     return draft(
         rng,
         clips=[_utter(rng, [DIGITS[n]], who, level)],
-        phrasings=("Which digit is spoken?", "What number does the voice say?", "Which number is said?"),
+        phrasings=(
+            "Which digit is spoken?",
+            "What number does the voice say?",
+            "Which number is said?",
+        ),
         answer=str(n),
         facts=speaker_facts(who) | {"words": DIGITS[n]},
         features=("words",),
@@ -120,7 +129,11 @@ def spoken_arithmetic(rng: np.random.Generator, level: int) -> Item:
     return draft(
         rng,
         clips=[_utter(rng, text.split(), who, level)],
-        phrasings=("Solve the spoken problem.", "What is the result of the spoken sum?", "Compute what is said."),
+        phrasings=(
+            "Solve the spoken problem.",
+            "What is the result of the spoken sum?",
+            "Compute what is said.",
+        ),
         answer=str(result),
         facts=speaker_facts(who) | {"words": text},
         features=("words",),
@@ -140,7 +153,11 @@ def spoken_logic(rng: np.random.Generator, level: int) -> Item:
     return draft(
         rng,
         clips=[_utter(rng, text.split(), who, level)],
-        phrasings=("Is the spoken statement true?", "Is what the voice says true?", "True or not: is it so?"),
+        phrasings=(
+            "Is the spoken statement true?",
+            "Is what the voice says true?",
+            "True or not: is it so?",
+        ),
         options=("yes", "no"),
         answer="yes" if true else "no",
         facts=speaker_facts(who) | {"words": text},

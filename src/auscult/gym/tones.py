@@ -16,7 +16,9 @@ def melody(
     timbre = timbre or pick(rng, list(TIMBRES))
     length = rng.uniform(0.22, 0.3)
     gap = rng.uniform(0.04, 0.09)
-    parts = [(0.05 + i * (length + gap), tone(note_hz(m), length, timbre)) for i, m in enumerate(midis)]
+    parts = [
+        (0.05 + i * (length + gap), tone(note_hz(m), length, timbre)) for i, m in enumerate(midis)
+    ]
     return finish(rng, lay(parts, 0.1 + len(midis) * (length + gap)), level)
 
 
@@ -191,9 +193,7 @@ def count_higher(rng: np.random.Generator, level: int) -> Item:
     above = int(rng.integers(n))
     first = ordered.pop(n - 1 - above)
     rest = sample(rng, ordered, n - 1)
-    marks = ", ".join(
-        f"{note_name(m)} {'higher' if m > first else 'lower'}" for m in rest
-    )
+    marks = ", ".join(f"{note_name(m)} {'higher' if m > first else 'lower'}" for m in rest)
     return draft(
         rng,
         clips=[melody(rng, [first, *rest], level)],

@@ -136,7 +136,11 @@ def which_vowel(rng: np.random.Generator, level: int) -> Item:
     return draft(
         rng,
         clips=[_say(rng, contour(0.7, [0, rng.uniform(-2, 2)], hz), level, answer)],
-        phrasings=("Which vowel is this?", "Which vowel is sung?", "What vowel does the voice hold?"),
+        phrasings=(
+            "Which vowel is this?",
+            "Which vowel is sung?",
+            "What vowel does the voice hold?",
+        ),
         options=list(VOWELS),
         answer=answer,
         facts={"vowel": answer, "pitch_hz": hz, "first_formant_hz": VOWELS[answer][0]},

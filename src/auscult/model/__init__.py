@@ -1,4 +1,4 @@
-"""The model. Importing this package registers its classes with the `Auto` classes of transformers."""
+"""The model. Importing it registers its classes with the `Auto` classes of transformers."""
 
 from transformers import (
     AutoConfig,

@@ -13,10 +13,21 @@ PUBLISHED_EOS = (151643, 151645, 151665)
 """End-of-text, end-of-message and end-of-turn (`<|EOT|>`) ids that end a published reply."""
 
 _FLAT_TEXT_KEYS = (
-    "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads "
-    "num_attention_groups num_key_value_heads hidden_act max_position_embeddings "
-    "initializer_range rms_norm_eps rope_theta rope_scaling rope_parameters"
-).split()
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_attention_groups",
+    "num_key_value_heads",
+    "hidden_act",
+    "max_position_embeddings",
+    "initializer_range",
+    "rms_norm_eps",
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+)
 
 
 class StepAudio2EncoderConfig(PreTrainedConfig):
@@ -44,7 +55,10 @@ class StepAudio2Config(PreTrainedConfig):
     """
 
     model_type = "step_audio_2"
-    sub_configs = {"text_config": Qwen2Config, "audio_encoder_config": StepAudio2EncoderConfig}
+    sub_configs = {  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+        "text_config": Qwen2Config,
+        "audio_encoder_config": StepAudio2EncoderConfig,
+    }
 
     audio_encoder_config: Any = None
     text_config: Any = None

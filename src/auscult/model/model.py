@@ -31,7 +31,7 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
     _no_split_modules = ["Qwen2DecoderLayer", "EncoderBlock"]
     _supports_sdpa = True
     _supports_flash_attn = True
-    input_modalities = ("audio", "text")
+    input_modalities = ["audio", "text"]
     encoder: AudioEncoder
     adapter: Adaptor
     model: Qwen2Model
@@ -153,14 +153,17 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         logits = self.lm_head(states[:, keep])
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1])
-        return CausalLMOutputWithPast(
-            loss=loss, logits=logits, past_key_values=out.past_key_values
-        )
+            # The loss of the library, so that its trainers can pass what they know.
+            mean_loss: Any = self.loss_function
+            loss = mean_loss(logits=logits, labels=labels, vocab_size=logits.shape[-1])
+        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=out.past_key_values)
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict:
+    def prepare_inputs_for_generation(
+        self, input_ids: Tensor, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
         """The sound is heard once: later steps find it in the cache."""
-        inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        base: Any = super()
+        inputs = base.prepare_inputs_for_generation(input_ids, *args, **kwargs)
         cache = inputs.get("past_key_values")
         if cache is not None and cache.get_seq_length() > 0:
             inputs["input_features"] = inputs["feature_lengths"] = None

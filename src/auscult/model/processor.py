@@ -38,7 +38,7 @@ class StepAudio2Processor(ProcessorMixin):
 
     def render(self, turns: Sequence[Turn], *, open_reply: bool = True) -> tuple[str, list[Audio]]:
         """Template text with one `<audio_patch>` per clip, and the clips in reading order."""
-        messages = [
+        messages: list[Any] = [
             {
                 "role": turn.role,
                 "content": [{"type": "audio"}] * len(turn.clips)
@@ -50,7 +50,7 @@ class StepAudio2Processor(ProcessorMixin):
             messages,
             tokenize=False,
             add_generation_prompt=open_reply,
-            chat_template=self.chat_template,
+            chat_template=str(self.chat_template),
         )
         return str(text), [clip for turn in turns for clip in turn.clips]
 
@@ -61,19 +61,19 @@ class StepAudio2Processor(ProcessorMixin):
         clips: nothing is dropped or invented in silence.
         """
         start, patch, end = self._around
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids.count(patch) != len(frames):  # pyright: ignore[reportAttributeAccessIssue]
+        ids = plain_ids(self.tokenizer, text)
+        if ids.count(patch) != len(frames):
             raise ValueError(
-                f"the text holds {ids.count(patch)} {AUDIO_PATCH} placeholders "  # pyright: ignore[reportAttributeAccessIssue]
+                f"the text holds {ids.count(patch)} {AUDIO_PATCH} placeholders "
                 f"but {len(frames)} clips came with it; write one placeholder per clip"
             )
         out: list[int] = []
         clips = iter(frames)
-        for token in ids:  # pyright: ignore[reportGeneralTypeIssues]
+        for token in ids:
             if token == patch:
                 out += [start, *[patch] * audio_tokens(next(clips)), end]
             else:
-                out.append(int(token))
+                out.append(token)
         return out
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -91,11 +91,23 @@ class StepAudio2Processor(ProcessorMixin):
             self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)
         ]
         flat = [m for row in mels for m in row]
-        return BatchFeature(pad_batch(ids, flat, int(self.tokenizer.pad_token_id or 0)))
+        return BatchFeature(pad_batch(ids, flat, special_id(self.tokenizer, "pad") or 0))
 
     @property
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", "input_features", "feature_lengths"]
+
+
+def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of `text` without anything added around it."""
+    ids: Any = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return list(ids)
+
+
+def special_id(tokenizer: PreTrainedTokenizerBase, name: str) -> int | None:
+    """The id of the tokenizer's "pad" or "eos" token."""
+    value: Any = getattr(tokenizer, f"{name}_token_id")
+    return value
 
 
 def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -107,7 +119,9 @@ def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return out, lengths
 
 
-def pad_batch(ids: Sequence[Sequence[int]], mels: Sequence[Tensor], pad_id: int) -> dict[str, Tensor]:
+def pad_batch(
+    ids: Sequence[Sequence[int]], mels: Sequence[Tensor], pad_id: int
+) -> dict[str, Tensor]:
     """Token rows padded on the left, with their mask, and the sound of all rows."""
     width = max(len(row) for row in ids)
     input_ids = torch.full((len(ids), width), pad_id)

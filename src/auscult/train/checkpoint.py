@@ -24,7 +24,9 @@ def _named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
     return out
 
 
-def save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+def save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+) -> None:
     """Write model, optimiser and progress to the folder `path`, atomically."""
     new = path.with_name(path.name + ".new")
     shutil.rmtree(new, ignore_errors=True)

@@ -18,7 +18,13 @@ from auscult import gym
 from auscult.audio.mel import log_mel
 from auscult.gym import render
 from auscult.gym.base import pick
-from auscult.model.processor import THINK_CLOSE, StepAudio2Processor, pad_features
+from auscult.model.processor import (
+    THINK_CLOSE,
+    StepAudio2Processor,
+    pad_features,
+    plain_ids,
+    special_id,
+)
 from auscult.train.drills import DRILLS
 from auscult.types import Audio, Item, Turn
 
@@ -97,7 +103,8 @@ class Mixture:
     """What the stream is made of.
 
     kinds: (name in KINDS, weight). tasks: gym tasks, each drawn equally often. level_2: share of
-    items of difficulty 2. drills: share of listening drills, which are always captions. Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
+    items of difficulty 2. drills: share of listening drills, which are always captions.
+    Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
     kinds: tuple[tuple[str, float], ...]
@@ -142,16 +149,16 @@ def encode(example: Example, processor: StepAudio2Processor) -> Encoded:
     text, clips = processor.render(example.turns)
     mels = [log_mel(clip) for clip in clips]
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
-    reply = processor.tokenizer(example.reply, add_special_tokens=False)["input_ids"]
-    labels = [
-        processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in example.labels
-    ]
-    eot = int(processor.tokenizer.eos_token_id)
+    reply = plain_ids(processor.tokenizer, example.reply)
+    labels = [plain_ids(processor.tokenizer, text) for text in example.labels]
+    eot = special_id(processor.tokenizer, "eos")
+    if eot is None:
+        raise ValueError("the tokenizer has no end-of-turn token; use that of the model folder")
     return Encoded(
-        ids=[*prompt, *reply, eot],  # pyright: ignore[reportGeneralTypeIssues]
+        ids=[*prompt, *reply, eot],
         reply_at=len(prompt),
         mels=mels,
-        labels=labels,  # pyright: ignore[reportArgumentType]
+        labels=labels,
     )
 
 

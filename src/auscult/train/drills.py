@@ -12,7 +12,7 @@ from auscult.gym.speech import channel, manner, words_apart
 from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody
 from auscult.types import Audio, Item, Task
 
-WORDS = (*DIGITS, "plus", "minus", "above", "below")
+WORDS: tuple[str, ...] = (*DIGITS, "plus", "minus", "above", "below")
 
 
 def _drill(rng: np.random.Generator, clip: Audio, heard: str, level: int) -> Item:

@@ -70,7 +70,9 @@ class RunFolder:
                 )
             return
         if self._writes:
-            file.write_text(json.dumps(record | {"environment": environment()}, indent=1, default=str))
+            file.write_text(
+                json.dumps(record | {"environment": environment()}, indent=1, default=str)
+            )
 
     def done(self) -> bool:
         """Was this very configuration finished here before?"""
@@ -83,7 +85,7 @@ class RunFolder:
                 file.write(json.dumps(metrics) + "\n")
 
     def truncate_metrics(self, step: int) -> None:
-        """Drop the lines after `step`: they were measured after the checkpoint and will be again."""
+        """Drop the lines after `step`: they came after the checkpoint and will come again."""
         if self._writes and self._metrics.exists():
             lines = self._metrics.read_text().splitlines(keepends=True)
             kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
-from transformers import AutoModelForCausalLM, AutoProcessor
+from transformers import AutoProcessor
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
@@ -123,7 +123,11 @@ def _optimizer(model: StepAudio2ForCausalLM, config: Sft) -> torch.optim.AdamW:
 
 
 def _steps(
-    model: StepAudio2ForCausalLM, optimizer: torch.optim.AdamW, config: Sft, data: Iterator[Batch], start: int
+    model: StepAudio2ForCausalLM,
+    optimizer: torch.optim.AdamW,
+    config: Sft,
+    data: Iterator[Batch],
+    start: int,
 ) -> Iterator[dict[str, float]]:
     """The loop: one dictionary of measurements per step."""
     device = next(model.parameters()).device
@@ -181,9 +185,10 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     processor: StepAudio2Processor = AutoProcessor.from_pretrained(source)
-    model: StepAudio2ForCausalLM = AutoModelForCausalLM.from_pretrained(
+    model = StepAudio2ForCausalLM.from_pretrained(
         source, dtype=torch.float32, attn_implementation="eager" if device.type == "cpu" else "sdpa"
-    ).to(device)
+    )
+    model.to(device)  # pyright: ignore[reportArgumentType]
     model.train()
     if config.freeze_encoder:
         model.freeze_encoder()
@@ -198,7 +203,9 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     stream = Stream(config.mixture, processor, config.batch_size, config.seed, (rank, world))
     data = batches(stream, start, config.steps, config.workers)
     saved = time.monotonic()
-    bar = tqdm(total=config.steps, initial=start, desc=f"sft {out.name}", mininterval=5, disable=rank > 0)
+    bar = tqdm(
+        total=config.steps, initial=start, desc=f"sft {out.name}", mininterval=5, disable=rank > 0
+    )
     for metrics in _steps(model, optimizer, config, data, start):
         run.log(metrics)
         bar.update()
@@ -219,7 +226,7 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
 
 
 def _corpus() -> Iterator[str]:
-    """Text for nano's tokenizer: every task in every rendering, and words that later stages need."""
+    """Text for nano's tokenizer: every task in every rendering, and words of later stages."""
     from auscult.gym import render
     from auscult.model.processor import EMPTY_THINK
     from auscult.train.vocabulary import RESERVED_SENTENCES
@@ -243,7 +250,10 @@ def init_nano(out: Path, *, seed: int = 0) -> Path:
     if (out / "config.json").exists():
         return out
     tokenizer = train_nano_tokenizer(_corpus(), SIZES["nano"].vocab)
-    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in (AUDIO_START, AUDIO_END, AUDIO_PATCH)}
+    ids = {
+        name: tokenizer.convert_tokens_to_ids(name)
+        for name in (AUDIO_START, AUDIO_END, AUDIO_PATCH)
+    }
     config = config_for(
         "nano",
         audio_start_token_id=ids[AUDIO_START],

@@ -1,0 +1,83 @@
+"""The proof that an answer is in the sound: every task's answer, found again in the samples.
+
+Nothing here reads an item's answer, caption, inference or the facts that hold the truth; spoken
+tasks use the facts that say who speaks, because they match the engine's own words.
+"""
+
+from collections.abc import Callable
+
+from auscult import gym
+from auscult.gym import rederive_music as music
+from auscult.gym import rederive_sounds as sounds
+from auscult.gym import rederive_voices as voices
+from auscult.gym import rederive_words as words
+from auscult.gym.score import score_answer
+from auscult.types import Item
+
+REDERIVE: dict[str, Callable[[Item], str]] = {
+    "name_note": music.name_note,
+    "note_count": music.note_count,
+    "highest_note": music.highest_note,
+    "pitch_direction": music.pitch_direction,
+    "interval": music.interval,
+    "contour": music.contour,
+    "count_higher": music.count_higher,
+    "chord_quality": music.chord_quality,
+    "scale_mode": music.scale_mode,
+    "melody_changed": music.melody_changed,
+    "instrument_order": music.instrument_order,
+    "tempo": music.tempo,
+    "tempo_change": music.tempo_change,
+    "meter": music.meter,
+    "dynamics": music.dynamics,
+    "gap_compare": music.gap_compare,
+    "event_name": sounds.event_name,
+    "event_count": sounds.event_count,
+    "count_among": sounds.count_among,
+    "event_order": sounds.event_order,
+    "absent_sound": sounds.absent_sound,
+    "longest_sound": music.longest_sound,
+    "loudest_sound": music.loudest_sound,
+    "background": words.background,
+    "noisier_clip": sounds.noisier_clip,
+    "bigger_room": sounds.bigger_room,
+    "approach": sounds.approach,
+    "engine_speed": sounds.engine_speed,
+    "event_arithmetic": sounds.event_arithmetic,
+    "more_of_which": sounds.more_of_which,
+    "even_or_odd": sounds.even_or_odd,
+    "rule_following": sounds.rule_following,
+    "sort_tones": music.sort_tones,
+    "voice_register": voices.voice_register,
+    "intonation": voices.intonation,
+    "liveliness": voices.liveliness,
+    "who_higher": voices.who_higher,
+    "which_vowel": voices.which_vowel,
+    "tremor": voices.tremor,
+    "breathiness": voices.breathiness,
+    "spoken_digit": words.spoken_digit,
+    "largest_digit": words.largest_digit,
+    "spoken_arithmetic": words.spoken_arithmetic,
+    "spoken_logic": words.spoken_logic,
+    "conflict_count": words.conflict_count,
+    "conflict_whisper": words.conflict_whisper,
+    "conflict_pitch": words.conflict_pitch,
+    "conflict_rate": words.conflict_rate,
+    "conflict_background": words.conflict_background,
+}
+"""For every task of the gym, the answer measured in the item's clips."""
+
+
+def rederive(item: Item) -> str:
+    """The answer found in the samples, or "" where the sound lacks the parts that the task needs
+    (a melody of which no note can be made out, say)."""
+    try:
+        return REDERIVE[item.task](item)
+    except (IndexError, ValueError):
+        return ""
+
+
+def agreement(task: str, n: int, level: int = 1) -> float:
+    """Share of the first n held-out items whose answer is found again in their samples."""
+    items = (gym.make(task, i, split="heldout", level=level) for i in range(n))
+    return sum(score_answer(item, rederive(item)) for item in items) / n
