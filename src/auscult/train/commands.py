@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 
 from auscult import gym
-from auscult.train.data import Mixture
+from auscult.train.data import KINDS, Mixture
 from auscult.train.sft import Sft, init_nano, sft
+
+Kinds = dict[str, float]
 
 PRETRAIN = Sft(
     mixture=Mixture(
@@ -58,9 +60,27 @@ def init(out: Path, *, seed: int = 0) -> None:
     print(init_nano(out, seed=seed))
 
 
+def _varied(
+    base: Sft, kinds: Kinds | None, tasks: tuple[str, ...], **changes: float | int | str
+) -> Sft:
+    """The stage with other settings; unknown names of kinds or tasks are errors."""
+    kinds = kinds or {}
+    for given, known, what in ((kinds, KINDS, "kind"), (tasks, gym.TASKS, "task")):
+        odd = [name for name in given if name not in known]
+        if odd:
+            raise ValueError(f"unknown {what} {odd[0]!r}; expected one of {', '.join(known)}")
+    mixture = replace(
+        base.mixture,
+        kinds=tuple(kinds.items()) or base.mixture.kinds,
+        tasks=tasks or base.mixture.tasks,
+    )
+    return replace(base, mixture=mixture, **changes)  # pyright: ignore[reportArgumentType]
+
+
 def pretrain(
-    source: Path, out: Path, *, steps: int = PRETRAIN.steps, batch_size: int = 32, lr: float = 1e-3,
-    precision: str = "auto", threads: int = 1,
+    source: Path, out: Path, *, steps: int = PRETRAIN.steps, batch_size: int = 32,
+    lr: float = PRETRAIN.lr, precision: str = "auto", threads: int = 1, workers: int = 0,
+    kinds: Kinds | None = None, tasks: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Train ear and decoder together: captions of gym clips, and the gym's scenes in words.
 
@@ -72,16 +92,23 @@ def pretrain(
         lr: peak learning rate.
         precision: auto, bf16 or fp32.
         threads: per process.
+        workers: data processes per training process; 0 makes the data in the loop.
+        kinds: weights of the mixture, for example `--kinds caption 0.8 twin_chain 0.2`.
+        tasks: only these gym tasks.
     """
-    config = replace(
-        PRETRAIN, steps=steps, batch_size=batch_size, lr=lr, precision=precision, threads=threads
-    )
-    sft(config, source, out)
+    sft(
+        _varied(
+            PRETRAIN, kinds, tasks, steps=steps, batch_size=batch_size, lr=lr,
+            precision=precision, threads=threads, workers=workers,
+        ),
+        source, out,
+    )  # fmt: skip
 
 
 def finetune(
     source: Path, out: Path, *, steps: int = FINETUNE.steps, batch_size: int = 32,
-    lr: float = FINETUNE.lr, precision: str = "auto", threads: int = 1,
+    lr: float = FINETUNE.lr, precision: str = "auto", threads: int = 1, workers: int = 0,
+    kinds: Kinds | None = None, tasks: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Supervised fine-tuning with the encoder frozen: true chains and direct answers.
 
@@ -93,11 +120,17 @@ def finetune(
         lr: peak learning rate.
         precision: auto, bf16 or fp32.
         threads: per process.
+        workers: data processes per training process; 0 makes the data in the loop.
+        kinds: weights of the mixture, for example `--kinds chain 0.7 direct 0.3`.
+        tasks: only these gym tasks.
     """
-    config = replace(
-        FINETUNE, steps=steps, batch_size=batch_size, lr=lr, precision=precision, threads=threads
-    )
-    sft(config, source, out)
+    sft(
+        _varied(
+            FINETUNE, kinds, tasks, steps=steps, batch_size=batch_size, lr=lr,
+            precision=precision, threads=threads, workers=workers,
+        ),
+        source, out,
+    )  # fmt: skip
 
 
 def pack(source: Path, out: Path) -> None:
