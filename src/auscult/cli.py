@@ -13,7 +13,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "gym validate": ("auscult.gym.commands:validate", "let every task prove itself"),
     "gym export": ("auscult.gym.commands:export", "items as JSONL and FLAC"),
     "init": ("auscult.train.commands:init", "a nano model with random weights"),
-    "pretrain": ("auscult.train.commands:pretrain", "ear and decoder on captions and text"),
+    "pretrain": (
+        "auscult.train.commands:pretrain",
+        "ear and decoder on captions and on scenes in words",
+    ),
+    "focus": ("auscult.train.commands:focus", "ear and decoder on what a question asks for"),
     "sft": ("auscult.train.commands:finetune", "encoder frozen, chains and direct answers"),
     "pack": ("auscult.train.commands:pack", "a trained folder as a bf16 checkpoint to ship"),
     "eval": ("auscult.evaluate.commands:evaluate", "held-out gym with controls, or real digits"),

@@ -101,11 +101,15 @@ def onsets(
     """
     hop_s, lag = 0.005, 8
     level = envelope_db(x, 0.02, hop_s)[:, None] if bands == 1 else mel_db(x, bands, hop_s=hop_s)
-    floor = max(float(level.max()) - range_db, float(np.percentile(level, 10)) + 4)
+    peak, quiet = float(level.max()), float(np.percentile(level, 10))
+    if peak <= QUIET_DB:
+        return np.zeros(0)
+    # A clip that never rests has no floor of its own; what sounds from its start still starts.
+    floor = max(peak - range_db, min(quiet + 4, peak - 12))
     level = np.maximum(np.pad(level, ((lag, 0), (0, 0)), constant_values=floor), floor)
     rises = np.sort(np.maximum(level[lag:] - level[:-lag], 0), axis=1)
     flux = rises[:, -max(1, bands // 4) :].mean(axis=1)
-    near = np.lib.stride_tricks.sliding_window_view(np.pad(flux, 40, mode="edge"), 81)
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(flux, 40), 81)
     gated = flux - np.median(near, axis=1)
     found: list[float] = []
     for i in _peaks(gated, rise_db, round(spacing_s / hop_s)):
@@ -362,10 +366,12 @@ def decay_time_s(x: Audio, *, range_db: float = 35.0) -> float:
     peak = float(envelope.max())
     begin = int(np.flatnonzero(envelope >= peak - 3)[-1])
     limit = max(peak - range_db, float(np.percentile(envelope[begin:], 10)) + 8)
+    if limit > peak - 6:
+        return float("inf")
     below = np.flatnonzero(envelope[begin:] < limit)
     end = begin + int(below[0]) if len(below) else len(envelope)
     if end - begin < 3:
-        return 60 * hop_s / max(peak - limit, 1e-9) * (end - begin)
+        return 60 * hop_s / (peak - limit) * (end - begin)
     slope = np.polyfit(np.arange(end - begin) * hop_s, envelope[begin:end], 1)[0]
     return float(-60 / slope) if slope < 0 else float("inf")
 

@@ -13,6 +13,13 @@ EDGE_S = 0.02
 """Left off at both ends of a note: there its fade, and the pitch window, reach beyond it."""
 
 
+def slope(values: Float[np.ndarray, " n"], at: Float[np.ndarray, " n"] | None = None) -> float:
+    """Steepness of the line through the values, per unit of `at` (default: per value)."""
+    if len(values) < 2:
+        raise ValueError(f"a line needs 2 values, not {len(values)}")
+    return float(np.polyfit(np.arange(len(values)) if at is None else at, values, 1)[0])
+
+
 def notes(x: Audio) -> list[float]:
     """Pitch of each separate note, as a MIDI number with its fraction."""
     parts = [measure.cut(x, a + EDGE_S, b - EDGE_S) for a, b in measure.segments(x)]
@@ -117,8 +124,8 @@ def tempo(item: Item) -> str:
 def tempo_change(item: Item) -> str:
     """Slope of the logarithm of the gaps: ratios, not differences, are constant."""
     gaps = np.log(np.diff(measure.onsets(item.clips[0])))
-    slope = float(np.polyfit(np.arange(len(gaps)), gaps, 1)[0])
-    return "stays steady" if abs(slope) < 0.045 else "slows down" if slope > 0 else "speeds up"
+    trend = slope(gaps)
+    return "stays steady" if abs(trend) < 0.045 else "slows down" if trend > 0 else "speeds up"
 
 
 def _levels(x: Audio) -> Float[np.ndarray, " n"]:
@@ -139,8 +146,8 @@ def meter(item: Item) -> str:
 def dynamics(item: Item) -> str:
     """Slope of the level over the notes."""
     level = _levels(item.clips[0])
-    slope = float(np.polyfit(np.arange(len(level)), level, 1)[0])
-    return "same" if abs(slope) < 1.5 else "louder" if slope > 0 else "quieter"
+    trend = slope(level)
+    return "same" if abs(trend) < 1.5 else "louder" if trend > 0 else "quieter"
 
 
 def gap_compare(item: Item) -> str:

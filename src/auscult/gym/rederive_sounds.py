@@ -16,7 +16,7 @@ from auscult.audio import measure
 from auscult.audio.synth import BACKGROUNDS, PLURAL, finish, to_level
 from auscult.gym.base import ORDINALS
 from auscult.gym.events import NAMES, sequence
-from auscult.gym.rederive_music import notes
+from auscult.gym.rederive_music import notes, slope
 from auscult.types import Audio, Item
 
 OWN_SEED = 20_260_101
@@ -204,12 +204,12 @@ def bigger_room(item: Item) -> str:
 def approach(item: Item) -> str:
     """Slope of the level over the clip."""
     level = measure.envelope_db(item.clips[0], 0.1, 0.05)[1:-1]
-    change = float(np.polyfit(np.linspace(0, 1, len(level)), level, 1)[0])
+    change = slope(level, np.linspace(0, 1, len(level)))
     return "stays" if abs(change) < 5 else "comes nearer" if change > 0 else "goes away"
 
 
 def engine_speed(item: Item) -> str:
     """Slope of the pitch over the clip."""
     track = measure.f0_track(item.clips[0], high_hz=400).voiced()
-    change = float(np.polyfit(track.times_s, measure.semitones(track.hz), 1)[0])
+    change = slope(measure.semitones(track.hz), track.times_s)
     return "stays steady" if abs(change) < 1.2 else "speeds up" if change > 0 else "slows down"

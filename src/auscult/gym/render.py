@@ -9,6 +9,7 @@ import re
 from auscult.types import Item
 
 CAPTION_PROMPTS = ("Describe what you hear.", "What is in the recording?", "Describe the sound.")
+FOCUS_PROMPT = "Say only what you hear."
 
 
 def question_text(item: Item, *, options: bool = True) -> str:

@@ -1,19 +1,19 @@
-"""`auscult init | pretrain | sft | pack`: the commands that made the shipped nano models.
+"""`auscult init | pretrain | focus | sft | pack`: the commands that made the shipped nano models.
 
-Run them under `torchrun --nproc-per-node 2 --no-python auscult ...` for one process per core.
+Run them under `torchrun --nproc-per-node 2 -m auscult ...` for one process per core.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import tyro
 
 from auscult import gym
 from auscult.train.data import KINDS, Mixture
 from auscult.train.sft import Sft, init_nano, sft
-
-Kinds = dict[str, float]
 
 PRETRAIN = Sft(
     mixture=Mixture(
@@ -23,13 +23,33 @@ PRETRAIN = Sft(
         drills=0.3,
     ),
     alignment=1.0,
-    steps=5500,
+    steps=2665,
+    horizon=5500,  # the next stage starts at two thirds of the peak rate and ends the descent
     warmup=200,
     lr=1e-3,
     freeze_encoder=False,
     seed=1,
 )
 """Ear, adaptor and decoder together, on captions and on the text world."""
+
+_SEQUENCES = ("note", "event", "digit", "count", "highest", "direction", "interval", "contour")
+_LASTING = tuple(t for t in gym.TASKS if not any(word in t for word in _SEQUENCES))
+
+FOCUS = Sft(
+    mixture=Mixture(
+        kinds=(("focus", 0.8), ("caption", 0.05), ("twin_chain", 0.1), ("twin_direct", 0.05)),
+        # What lasts (level, timbre, rate, voice) is learned later than what follows one another.
+        tasks=(*gym.TASKS, *_LASTING),
+        drills=0.03,
+    ),
+    steps=3000,
+    warmup=60,
+    lr=8e-4,
+    freeze_encoder=False,
+    alignment=0.3,
+    seed=3,
+)
+"""Ear, adaptor and decoder again, on what the question asks to listen for."""
 
 FINETUNE = Sft(
     mixture=Mixture(
@@ -60,77 +80,80 @@ def init(out: Path, *, seed: int = 0) -> None:
     print(init_nano(out, seed=seed))
 
 
-def _varied(
-    base: Sft, kinds: Kinds | None, tasks: tuple[str, ...], **changes: float | int | str
-) -> Sft:
-    """The stage with other settings; unknown names of kinds or tasks are errors."""
-    kinds = kinds or {}
-    for given, known, what in ((kinds, KINDS, "kind"), (tasks, gym.TASKS, "task")):
-        odd = [name for name in given if name not in known]
+def _run(base: Sft, source: Path, out: Path, options: "Options") -> None:
+    """The stage with the options that were given."""
+    given = {name: value for name, value in asdict(options).items() if value is not None}
+    kinds, tasks = given.pop("kinds", {}), given.pop("tasks", ())
+    for names, known, what in ((kinds, KINDS, "kind"), (tasks, gym.TASKS, "task")):
+        odd = [name for name in names if name not in known]
         if odd:
             raise ValueError(f"unknown {what} {odd[0]!r}; expected one of {', '.join(known)}")
     mixture = replace(
         base.mixture,
         kinds=tuple(kinds.items()) or base.mixture.kinds,
-        tasks=tasks or base.mixture.tasks,
+        tasks=tuple(tasks) or base.mixture.tasks,
     )
-    return replace(base, mixture=mixture, **changes)  # pyright: ignore[reportArgumentType]
+    sft(replace(base, mixture=mixture, **given), source, out)
 
 
-def pretrain(
-    source: Path, out: Path, *, steps: int = PRETRAIN.steps, batch_size: int = 32,
-    lr: float = PRETRAIN.lr, precision: str = "auto", threads: int = 1, workers: int = 0,
-    kinds: Kinds | None = None, tasks: tuple[str, ...] = (),
-) -> None:  # fmt: skip
-    """Train ear and decoder together: captions of gym clips, and the gym's scenes in words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be changed from the command line; what is not given keeps the stage's value."""
+
+    steps: int | None = None
+    """optimiser steps"""
+    batch_size: int | None = None
+    """examples per step, all processes together"""
+    lr: float | None = None
+    """peak learning rate"""
+    precision: str | None = None
+    """auto, bf16 or fp32"""
+    threads: int | None = None
+    """CPU threads per process"""
+    workers: int | None = None
+    """data processes per training process; 0 makes the data in the loop"""
+    checkpoint_minutes: float | None = None
+    """time between checkpoints"""
+    kinds: dict[str, float] | None = None
+    """weights of the mixture, for example --kinds chain 0.7 direct 0.3"""
+    tasks: tuple[str, ...] | None = None
+    """only these gym tasks"""
+
+
+Given = Annotated[Options, tyro.conf.arg(name="")]
+
+
+def pretrain(source: Path, out: Path, *, options: Given = Options()) -> None:
+    """First stage: ear and decoder together on captions of clips and on the gym's scenes in words.
 
     Args:
         source: folder of a fresh model (`auscult init`).
         out: folder of the result; a killed run continues there.
-        steps: optimiser steps.
-        batch_size: examples per step, all processes together.
-        lr: peak learning rate.
-        precision: auto, bf16 or fp32.
-        threads: per process.
-        workers: data processes per training process; 0 makes the data in the loop.
-        kinds: weights of the mixture, for example `--kinds caption 0.8 twin_chain 0.2`.
-        tasks: only these gym tasks.
+        options: changes to the stage.
     """
-    sft(
-        _varied(
-            PRETRAIN, kinds, tasks, steps=steps, batch_size=batch_size, lr=lr,
-            precision=precision, threads=threads, workers=workers,
-        ),
-        source, out,
-    )  # fmt: skip
+    _run(PRETRAIN, source, out, options)
 
 
-def finetune(
-    source: Path, out: Path, *, steps: int = FINETUNE.steps, batch_size: int = 32,
-    lr: float = FINETUNE.lr, precision: str = "auto", threads: int = 1, workers: int = 0,
-    kinds: Kinds | None = None, tasks: tuple[str, ...] = (),
-) -> None:  # fmt: skip
+def focus(source: Path, out: Path, *, options: Given = Options()) -> None:
+    """Second stage: ear and decoder together on what a question asks to listen for.
+
+    Args:
+        source: folder of the first stage's result.
+        out: folder of the result (nano-base); a killed run continues there.
+        options: changes to the stage.
+    """
+    _run(FOCUS, source, out, options)
+
+
+def finetune(source: Path, out: Path, *, options: Given = Options()) -> None:
     """Supervised fine-tuning with the encoder frozen: true chains and direct answers.
 
     Args:
         source: folder of a pretrained model.
         out: folder of the result; a killed run continues there.
-        steps: optimiser steps.
-        batch_size: examples per step, all processes together.
-        lr: peak learning rate.
-        precision: auto, bf16 or fp32.
-        threads: per process.
-        workers: data processes per training process; 0 makes the data in the loop.
-        kinds: weights of the mixture, for example `--kinds chain 0.7 direct 0.3`.
-        tasks: only these gym tasks.
+        options: changes to the stage.
     """
-    sft(
-        _varied(
-            FINETUNE, kinds, tasks, steps=steps, batch_size=batch_size, lr=lr,
-            precision=precision, threads=threads, workers=workers,
-        ),
-        source, out,
-    )  # fmt: skip
+    _run(FINETUNE, source, out, options)
 
 
 def pack(source: Path, out: Path) -> None:

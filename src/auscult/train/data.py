@@ -65,6 +65,20 @@ def caption(item: Item, rng: np.random.Generator) -> Example:
     )
 
 
+def focus(item: Item, rng: np.random.Generator) -> Example:
+    """Sound and question -> what is audible of what was asked, but no answer.
+
+    A voice has pitch, breath and a vowel at once: the question says which of them to write down, so
+    that the ear is not taught to guess the topic.
+    """
+    text = f"{_asked(item, rng)}\n{render.FOCUS_PROMPT}"
+    return Example(
+        turns=_human(text, item.clips),
+        reply=_reply("", render.caption(item)),
+        labels=tuple(render.labels(item)),
+    )
+
+
 def chain(item: Item, rng: np.random.Generator) -> Example:
     """Sound and question -> true chain of thought, answer."""
     reply = _reply(render.chain(item), item.answer)
@@ -90,6 +104,7 @@ def twin_direct(item: Item, rng: np.random.Generator) -> Example:
 
 KINDS: dict[str, Callable[[Item, np.random.Generator], Example]] = {
     "caption": caption,
+    "focus": focus,
     "chain": chain,
     "direct": direct,
     "twin_chain": twin_chain,

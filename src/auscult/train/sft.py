@@ -34,6 +34,7 @@ class Sft:
     batch_size: int = 32  # examples per step, all processes together
     lr: float = 1e-3  # peak
     warmup: int = 150  # steps
+    horizon: int = 0  # steps after which the rate reaches its end; 0 = the steps of the stage
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
     freeze_encoder: bool = True
@@ -62,7 +63,8 @@ def learning_rate(step: int, config: Sft) -> float:
     """Linear warm-up, then a cosine from the peak to a tenth of it."""
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    end = config.horizon or config.steps
+    done = (step - config.warmup) / max(1, end - config.warmup)
     return config.lr * (0.1 + 0.45 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
