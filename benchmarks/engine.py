@@ -20,7 +20,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from auscult import gym
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.engine import engine as engine_module
-from auscult.gym.render import question_text
+from auscult.gym.render import question_turns
 from auscult.model.weights import open_model
 from auscult.types import Turn
 
@@ -30,7 +30,7 @@ TASKS = [t for t in gym.TASKS if t not in gym.SPEECH_TASKS]
 def conversations(n: int) -> list[list[Turn]]:
     """n held-out gym questions."""
     items = [gym.make(TASKS[i % len(TASKS)], i, split="heldout") for i in range(n)]
-    return [[Turn(role="human", text=question_text(i), clips=i.clips)] for i in items]
+    return [question_turns(item) for item in items]
 
 
 class Lengths(LogitsProcessor):

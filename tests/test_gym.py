@@ -28,7 +28,7 @@ MODULES = (conflict, events, harmony, reason, rhythm, scenes, spoken_tasks, tone
 
 def count_for(task: str) -> int:
     """Items with real sound: each new speaker costs espeak-ng 20 ms a word."""
-    return 20 if task in gym.SPEECH_TASKS else 40
+    return 16 if task in gym.SPEECH_TASKS else 40
 
 
 # Module scope: pytest then runs all tests of one task together and frees its items after them.
@@ -120,11 +120,11 @@ def test_signal_processing_finds_the_answer_of_200_items_again(task: str, level:
 def test_no_sound_gives_no_answer_but_a_guess(task: str, items: list[Item]):
     """What re-derives answers reads samples: with silence instead, it is at chance."""
     right, chance = 0.0, 0.0
-    for item in items[:12]:
+    for item in items[:10]:
         silent = replace(item, clips=tuple(np.zeros_like(clip) for clip in item.clips))
         right += score_answer(item, rederive(silent))
         chance += 1 / len(item.options) if item.options else 0.35
-    assert right <= binom.ppf(0.9999, 12, chance / 12)
+    assert right <= binom.ppf(0.9999, 10, chance / 10)
 
 
 def test_every_task_can_be_found_again():

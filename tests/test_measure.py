@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from auscult.audio import measure
-from auscult.audio.synth import SAMPLE_RATE, TIMBRES, finish, gain, lay, times, to_level, tone
+from auscult.audio.synth import SAMPLE_RATE, TIMBRES, fade, finish, gain, lay, times, to_level, tone
 from auscult.audio.voice import VOWELS, contour, tremble, vowel
 
 
@@ -83,7 +83,7 @@ def test_onsets_are_found_within_30_ms(timbre: str, bands: int, level: int):
 
 def test_spectral_flux_finds_a_legato_change_that_energy_flux_does_not():
     phase = np.cumsum(np.where(times(1.0) < 0.5, 300.0, 900.0)) / SAMPLE_RATE
-    x = (0.1 * np.sin(2 * np.pi * phase)).astype(np.float32)
+    x = fade((0.1 * np.sin(2 * np.pi * phase)).astype(np.float32))
     assert len(measure.onsets(x)) == 1
     np.testing.assert_allclose(measure.onsets(x, bands=24), [0.0, 0.5], atol=0.03)
 

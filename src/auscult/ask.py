@@ -42,18 +42,18 @@ def ask(
         max_tokens: bound for thought and answer together.
         threads: CPU threads; small models are fastest with one.
     """
+    began = time.perf_counter()
     if len(inputs) < 2:
         raise ValueError(
             'expected one or more files and then the question: auscult ask clip.wav "How many?"'
         )
     *files, question = inputs
-    if Path(question).is_file():
+    if len(question) < 200 and Path(question).is_file():
         raise ValueError(
             f"the last argument is the question, but {question!r} is a file; "
             "put the question in quotes after the files"
         )
     clips = [read_audio(file) for file in files]
-    began = time.perf_counter()
     answer_question(
         clips, question, options=options, think=think, model=model, as_json=json, plot=plot,
         temperature=temperature, seed=seed, max_tokens=max_tokens, threads=threads,

@@ -1,6 +1,7 @@
 """`auscult demo`: a few gym clips, one question about each, and the nano model's reply beside the
 truth."""
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +35,16 @@ def demo(
     import torch
 
     from auscult.engine import Engine
-    from auscult.gym.render import question_text
+    from auscult.gym.render import question_turns
     from auscult.model.weights import open_model
 
+    if plot and importlib.util.find_spec("matplotlib") is None:
+        print("(no pictures: they need the extra 'plot': pip install 'auscult[plot]')")
+        plot = False
     torch.set_num_threads(1)
     engine = Engine(*open_model(model))
     items = [gym.make(task, index, split="heldout") for task in TASKS]
-    turns = [[Turn(role="human", text=question_text(i), clips=i.clips)] for i in items]
+    turns = [question_turns(item) for item in items]
     if file is not None:
         pieces = tuple(chunks(read_audio(file)))
         turns.append([Turn(role="human", text="Describe what you hear.", clips=pieces)])

@@ -21,7 +21,8 @@ CHUNK_SECONDS = 25.0  # longest piece that the encoder hears at once (published 
 MIN_SECONDS = 0.025  # shorter than one analysis window there is nothing to hear
 MIN_RATE, MAX_RATE = 2_000, 400_000  # Hz
 MAX_CHANNELS = 64
-_BLOCK = 1 << 18  # frames read at a time
+_BLOCK = 1 << 18  # samples read at a time
+_BOUND_RATE = 48_000  # Hz; memory is bounded by MAX_SECONDS of sound at this rate
 
 
 class AudioError(ValueError):
@@ -37,14 +38,28 @@ def _check_wav_size(path: Path, size: int) -> None:
         while len(chunk := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", chunk)
             if name == b"data":
-                # 0 and 0xFFFFFFFF are what streaming writers leave when they cannot seek back.
-                if length not in (0, 0xFFFFFFFF) and file.tell() + length > size + 1:
+                # 0xFFFFFFFF is what streaming writers leave when they cannot seek back.
+                if length != 0xFFFFFFFF and file.tell() + length > size + 1:
                     raise AudioError(
                         f"{path} is truncated: its header promises {length} bytes of sound, the "
                         f"file holds {size - file.tell()}; copy or record it again"
                     )
                 return
             file.seek(length + length % 2, 1)
+
+
+def _check_ogg_end(path: Path, size: int) -> None:
+    """The last page of a whole Ogg stream carries the end-of-stream flag."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return
+        file.seek(max(0, size - 70_000))  # a page has at most 65,307 bytes
+        tail = file.read()
+    at = tail.rfind(b"OggS")
+    if at >= 0 and len(tail) > at + 5 and not tail[at + 5] & 4:
+        raise AudioError(
+            f"{path} is truncated: its last page does not end the stream; copy or record it again"
+        )
 
 
 def _check_header(path: Path, file: soundfile.SoundFile, max_seconds: float) -> None:
@@ -61,6 +76,11 @@ def _check_header(path: Path, file: soundfile.SoundFile, max_seconds: float) -> 
         )
     if frames / rate > max_seconds:
         raise AudioError(_too_long(path, f"{frames / rate:.0f} s", max_seconds))
+    if frames > max_seconds * _BOUND_RATE:
+        raise AudioError(
+            f"{path} has {frames} samples per channel at {rate} Hz; at most "
+            f"{max_seconds * _BOUND_RATE:.0f} are read: resample it to 48 kHz first"
+        )
 
 
 def _too_long(path: Path, length: str, max_seconds: float) -> str:
@@ -73,7 +93,7 @@ def _too_long(path: Path, length: str, max_seconds: float) -> str:
 def _read_mono(path: Path, file: soundfile.SoundFile, max_seconds: float) -> Audio:
     """Blocks of all channels, mixed down at once, so that memory does not grow with channels."""
     parts: list[np.ndarray] = []
-    total, limit = 0, int(max_seconds * file.samplerate)
+    total, limit = 0, int(max_seconds * min(file.samplerate, _BOUND_RATE))
     while len(block := file.read(_BLOCK // file.channels + 1, dtype="float32", always_2d=True)):
         total += len(block)
         if total > limit:
@@ -107,7 +127,8 @@ def read_audio(path: str | Path, *, max_seconds: float = MAX_SECONDS) -> Audio:
     """The recording at `path` as 16 kHz mono float32 within [-1, 1]; channels are averaged.
 
     Raises `AudioError` (a `ValueError`) for what is missing, empty, truncated, too short, too long,
-    not audio, not finite, or claims an absurd rate or number of channels.
+    not audio, not finite, or claims an absurd rate or number of channels. A truncated MP3 does not
+    show it and is read as far as it goes.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,6 +137,7 @@ def read_audio(path: str | Path, *, max_seconds: float = MAX_SECONDS) -> Audio:
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); copy or record it again")
     _check_wav_size(path, size)
+    _check_ogg_end(path, size)
     try:
         with path.open("rb") as raw, soundfile.SoundFile(raw) as file:
             _check_header(path, file, max_seconds)

@@ -70,11 +70,9 @@ class Cache:
     def __init__(self, data: Tensor, lengths: Int[Tensor, " B"]) -> None:
         self.data, self.lengths = data, lengths
 
-    def keep(self, rows: Tensor, capacity: int) -> None:
-        """Only these rows remain, with room for `capacity` positions."""
-        data = self.data[:, :, rows]
-        grow = capacity - data.shape[4]
-        self.data = F.pad(data, (0, 0, 0, grow)) if grow > 0 else data
+    def keep(self, rows: Tensor) -> None:
+        """Only these rows remain."""
+        self.data = self.data[:, :, rows]
         self.lengths = self.lengths[rows]
 
 
@@ -92,6 +90,12 @@ class FastDecoder:
 
     def sync(self) -> None:
         """Fuse the model's present weights."""
+        places = {p.device for p in self.model.parameters()}
+        if len(places) > 1:
+            raise ValueError(
+                f"the engine needs the model on one device, but it is spread over {len(places)}; "
+                "use model.generate, or load it without device_map"
+            )
         self.layers = [_fuse(layer) for layer in self.model.model.layers]
         self.norm = self.model.model.norm.weight.detach()
         self.head = _ready(self.model.lm_head.weight)  # pyright: ignore

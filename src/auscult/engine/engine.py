@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auscult.audio.mel import log_mel
+from auscult.audio.mel import frame_count, log_mel
 from auscult.engine.decoder import Cache, FastDecoder
 from auscult.engine.sampling import Sampling, choose, penalise
 from auscult.engine.thinking import CLOSE_TAG, Row, Tags, Thinking, advance
-from auscult.gym.render import question_text
+from auscult.gym.render import question_turns
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.processor import pad_features
-from auscult.types import Item, Reply, Turn
+from auscult.types import Audio, Item, Reply, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Event:
 class _Prompt:
     number: int
     ids: list[int]
-    mels: list[Tensor]
+    clips: list[Audio]
 
 
 class Engine:
@@ -52,12 +52,12 @@ class Engine:
     ) -> None:
         self.model, self.processor = model.eval(), processor
         self.decoder = FastDecoder(model)
-        self.tags = Tags(processor.tokenizer, model.config.vocab_size)
         self.rows = rows
         self.sampling = sampling or Sampling()
         self.thinking = thinking or Thinking()
         eos = model.config.eos_token_id
         self.stops = frozenset([eos] if isinstance(eos, int) else eos or [])
+        self.tags = Tags(processor.tokenizer, model.config.vocab_size, self.stops)
 
     def sync(self) -> None:
         """Read the model's weights again."""
@@ -65,8 +65,7 @@ class Engine:
 
     def sample(self, items: Sequence[Item], n: int = 1) -> list[list[Reply]]:
         """n replies for each item; see `Policy`."""
-        turns = [[Turn(role="human", text=question_text(i), clips=i.clips)] for i in items]
-        replies = self.reply([t for t in turns for _ in range(n)])
+        replies = self.reply([question_turns(item) for item in items for _ in range(n)])
         return [replies[i * n : (i + 1) * n] for i in range(len(items))]
 
     def reply(
@@ -115,14 +114,13 @@ class Engine:
 
     def _prepare(self, number: int, turns: Sequence[Turn]) -> _Prompt:
         text, clips = self.processor.render(turns)
-        mels = [log_mel(clip) for clip in clips]
-        ids = self.processor.token_ids(text, [m.shape[1] for m in mels])
+        ids = self.processor.token_ids(text, [frame_count(len(clip)) for clip in clips])
         if len(ids) >= self.decoder.limit:
             raise ValueError(
                 f"prompt {number} has {len(ids)} tokens; the model reads at most "
                 f"{self.decoder.limit - 1}: shorten the audio or the text"
             )
-        return _Prompt(number=number, ids=ids, mels=mels)
+        return _Prompt(number=number, ids=ids, clips=clips)
 
     def _reply(self, row: Row, stop: str) -> Reply:
         thought, tag, answer = self.tags.text(row.tokens).partition(CLOSE_TAG)
@@ -151,9 +149,8 @@ class _Batch:
         self.rows: list[Row | None] = [None] * min(engine.rows, len(queue))
         self.cache: Cache = self.decoder.empty_cache(len(self.rows), self.capacity)
         self.lengths = [0] * len(self.rows)  # on the host, to spare the device a question
-        self.uniform: dict[int, np.ndarray] = {}
+        self.draws: dict[int, np.random.Generator] = {}
         self.next = torch.zeros(len(self.rows), dtype=torch.long, device=self.decoder.device)
-        self.seen: Tensor | None = None
 
     def run(self) -> Iterator[Event]:
         """Alternate between reading new prompts and writing one token in every row."""
@@ -174,7 +171,7 @@ class _Batch:
         ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long, device=device)
         for row, prompt in zip(ids, prompts, strict=True):
             row[: len(prompt.ids)] = torch.tensor(prompt.ids)
-        mels = [m for p in prompts for m in p.mels]
+        mels = [log_mel(clip) for p in prompts for clip in p.clips]
         features, frames = pad_features(mels) if mels else (None, None)
         if features is not None and frames is not None:
             features, frames = features.to(device), frames.to(device)
@@ -187,12 +184,14 @@ class _Batch:
                 row.pending, row.closed = list(self.engine.tags.close_ids), "empty"
             self.rows[slot] = row
             self.lengths[slot] = len(prompt.ids)
-            rng = np.random.default_rng([self.sampling.seed, prompt.number])
-            self.uniform[prompt.number] = rng.random(4 * self.sampling.max_tokens + 64)
+            self.draws[prompt.number] = np.random.default_rng([self.sampling.seed, prompt.number])
         yield from self._take(logits, slots)
 
     def _step(self) -> Iterator[Event]:
         longest = max(n for n, row in zip(self.lengths, self.rows, strict=True) if row) + 1
+        idle = [i for i, row in enumerate(self.rows) if row is None]
+        if idle:  # they still ride along; at length 0 they can never outgrow the cache
+            self.cache.lengths[idle] = 0
         logits = self.decoder.step(self.next, self.cache, longest)
         slots = [i for i, row in enumerate(self.rows) if row is not None]
         for i in slots:
@@ -203,7 +202,7 @@ class _Batch:
         """Choose the next token of each of these rows and hand it out."""
         rows = [row for i in slots if (row := self.rows[i]) is not None]
         logits = self._masked(logits, rows)
-        drawn = [self.uniform[r.request][len(r.tokens)] for r in rows]
+        drawn = [self.draws[r.request].random() for r in rows]
         uniform = torch.tensor(drawn, device=logits.device)
         tokens, logprobs = choose(logits, uniform, self.sampling)
         chosen, values = tokens.tolist(), logprobs.tolist()
@@ -214,7 +213,7 @@ class _Batch:
             row.append(token, 0.0 if forced else value, forced)
             taken = 0
             if row.closed == "open" and not row.pending:
-                taken = advance(row, self.thinking, self.engine.tags)
+                taken = advance(row, self.thinking, self.engine.tags, self.engine.stops)
             stop = self._stop(row, slot)
             # After a withdrawal the continuation follows the last token that remains.
             following.append(row.pending.pop(0) if taken and not stop else token)
@@ -227,6 +226,7 @@ class _Batch:
             )  # fmt: skip
             if stop:
                 self.rows[slot] = None
+                del self.draws[row.request]
         self.next[torch.tensor(slots)] = torch.tensor(following, device=self.next.device)
 
     def _masked(self, logits: Tensor, rows: list[Row]) -> Tensor:
@@ -261,7 +261,7 @@ class _Batch:
         if not kept:
             return
         index = torch.tensor(kept, device=self.decoder.device)
-        self.cache.keep(index, self.capacity)
+        self.cache.keep(index)
         self.rows = [self.rows[i] for i in kept]
         self.lengths = [self.lengths[i] for i in kept]
         self.next = self.next[index]

@@ -37,8 +37,6 @@ def penalise(
     logits: Float[Tensor, "B V"], seen: Float[Tensor, "B V"], penalty: float
 ) -> Float[Tensor, "B V"]:
     """Divide positive and multiply negative logits of tokens already generated (`seen` > 0)."""
-    if penalty == 1.0:
-        return logits
     weaker = torch.where(logits > 0, logits / penalty, logits * penalty)
     return torch.where(seen > 0, weaker, logits)
 

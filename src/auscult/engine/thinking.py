@@ -4,6 +4,7 @@ A reply starts inside the thought, because the prompt ends with `<think>\\n`. `<
 text and may be cut into tokens in several ways, so it is recognised in the text and not by an id.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
@@ -20,6 +21,7 @@ class Thinking:
     budget: None = free; 0 = no thinking (empty thought); n = after n thought tokens the thought is
     closed. minimum: a thought that would close before so many tokens continues with `continuation`
     instead. A minimum of 1 only forbids the empty thought, and it does so at the first token.
+    A minimum of 0 without budget leaves everything to the model.
     Examples: Thinking() free but not empty; Thinking(budget=0); Thinking(budget=64, minimum=16).
     """
 
@@ -28,6 +30,10 @@ class Thinking:
     continuation: str = " Wait,"
 
     def __post_init__(self) -> None:
+        if self.minimum < 0:
+            raise ValueError(f"the thinking minimum must be 0 or more tokens; got {self.minimum}")
+        if not self.continuation:
+            raise ValueError("the continuation must hold at least one word; it is empty")
         if self.budget is not None and self.budget < 0:
             raise ValueError(f"the thinking budget must be 0 or more tokens; got {self.budget}")
         if self.budget and self.minimum > self.budget:
@@ -50,11 +56,13 @@ class Thinking:
 class Tags:
     """What the tokenizer makes of the closing tag; computed once per engine."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, size: int, stops: Iterable[int] = ()
+    ) -> None:
         self.tokenizer = tokenizer
         texts = [str(tokenizer.decode([i])) if i < len(tokenizer) else "" for i in range(size)]
         self.ends_tag = frozenset(i for i, text in enumerate(texts) if ">" in text)
-        self.special = frozenset(tokenizer.all_special_ids)
+        self.special = frozenset([*tokenizer.all_special_ids, *stops])
         self.empty_starts = [
             i
             for i, text in enumerate(texts)
@@ -69,6 +77,12 @@ class Tags:
     def text(self, tokens: list[int]) -> str:
         """What a reader sees of these tokens: all but the special ones."""
         return str(self.tokenizer.decode([t for t in tokens if t not in self.special]))
+
+    def begins_tag(self, tokens: list[int]) -> bool:
+        """Do the last tokens spell a beginning of `</think>`?"""
+        tail = str(self.tokenizer.decode(tokens[-8:]))
+        cut = tail.rfind("<")
+        return cut >= 0 and CLOSE_TAG.startswith(tail[cut:])
 
     def tag_length(self, tokens: list[int]) -> int:
         """How many of the last tokens spell `</think>`; 0 if they do not end with it."""
@@ -104,11 +118,16 @@ class Row:
             del values[len(values) - n :]
 
 
-def advance(row: Row, thinking: Thinking, tags: Tags) -> int:
+def advance(row: Row, thinking: Thinking, tags: Tags, stops: frozenset[int] = frozenset()) -> int:
     """Apply the rules after a token of the thought; returns how many tokens were taken back.
 
-    Called while `row.closed == "open"` and nothing is pending.
+    Called while `row.closed == "open"` and nothing is pending. A reply that would end inside its
+    thought is treated as one that would close it; a budget that ends within a half-written tag
+    waits for the tag.
     """
+    ruled = thinking.minimum > 0 or thinking.budget is not None
+    if ruled and row.tokens[-1] in stops:
+        return _end_inside(row, thinking, tags)
     n = tags.tag_length(row.tokens)
     if n:
         before = len(row.tokens) - n
@@ -118,7 +137,19 @@ def advance(row: Row, thinking: Thinking, tags: Tags) -> int:
         row.drop(n)
         row.pending = tags.encode(thinking.continuation)
         return n
-    if thinking.budget is not None and len(row.tokens) >= thinking.budget:
+    spent = thinking.budget is not None and len(row.tokens) >= thinking.budget
+    if spent and not tags.begins_tag(row.tokens):
         row.closed, row.thought_tokens = "budget", len(row.tokens)
         row.pending = list(tags.close_ids)
     return 0
+
+
+def _end_inside(row: Row, thinking: Thinking, tags: Tags) -> int:
+    """The end-of-turn token came before the closing tag: go on, or close and let it answer."""
+    row.drop(1)
+    if len(row.tokens) < thinking.minimum:
+        row.pending = tags.encode(thinking.continuation)
+    else:
+        row.closed, row.thought_tokens = "model", len(row.tokens)
+        row.pending = list(tags.close_ids)
+    return 1

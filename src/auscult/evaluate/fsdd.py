@@ -2,6 +2,7 @@
 asked in the gym's words. Nothing of it is trained on."""
 
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def digit_files(folder: Path, limit: int | None = None) -> list[Path]:
             f"{folder} holds no file named {{digit}}_{{speaker}}_{{index}}.wav; "
             "download the Free Spoken Digit Dataset and pass its folder of recordings"
         )
-    files.sort(key=lambda p: (int(p.stem.split("_")[2]), p.stem))
+    # By number of the take, then in an order that mixes digits and speakers.
+    files.sort(key=lambda p: (int(p.stem.rsplit("_", 1)[1]), zlib.crc32(p.stem.encode())))
     return files[:limit]
 
 
@@ -32,7 +34,8 @@ def run(engine: Engine, files: Sequence[Path], thinking: Thinking) -> dict[str, 
     replies = engine.reply(turns, thinking=thinking)
     by: dict[str, list[float]] = {}
     for path, reply in zip(files, replies, strict=True):
-        digit, speaker, _ = path.stem.split("_")
+        digit, rest = path.stem.split("_", 1)
+        speaker = rest.rsplit("_", 1)[0]
         right = float(normalise(reply.answer) == digit)
         by.setdefault("all", []).append(right)
         by.setdefault(speaker, []).append(right)

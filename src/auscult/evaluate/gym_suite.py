@@ -11,13 +11,13 @@ from tqdm import tqdm
 from auscult import gym
 from auscult.engine import Engine, Thinking
 from auscult.evaluate.stats import grouped_mean, paired_difference, wilson
-from auscult.gym.render import question_text, twin
+from auscult.gym.render import question_text, question_turns, twin
 from auscult.gym.score import score_answer
 from auscult.types import Estimate, Item, Reply, Turn
 
 
 def _own(items: Sequence[Item], i: int) -> list[Turn]:
-    return [Turn(role="human", text=question_text(items[i]), clips=items[i].clips)]
+    return question_turns(items[i])
 
 
 def _silence(items: Sequence[Item], i: int) -> list[Turn]:

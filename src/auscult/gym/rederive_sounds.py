@@ -171,7 +171,7 @@ def _rest_features(x: Audio) -> Float[np.ndarray, " bands"]:
 def _background_classes(level: int) -> Discriminant:
     rows: list[Float[np.ndarray, " f"]] = []
     labels: list[str] = []
-    for k in range(60):
+    for k in range(40):
         for kind in (*BACKGROUNDS, "silence"):
             rng = np.random.default_rng([OWN_SEED, 1, k, len(labels)])
             x = np.zeros(16000, dtype=np.float32)

@@ -6,7 +6,7 @@ All four are made from the same facts, so that hearing (caption), reasoning (cha
 
 import re
 
-from auscult.types import Item
+from auscult.types import Item, Turn
 
 CAPTION_PROMPTS = ("Describe what you hear.", "What is in the recording?", "Describe the sound.")
 FOCUS_PROMPT = "Say only what you hear."
@@ -15,6 +15,11 @@ FOCUS_PROMPT = "Say only what you hear."
 def question_text(item: Item, *, options: bool = True) -> str:
     """The question as a model sees it, options on a line of their own."""
     return ask_text(item.question, item.options if options else ())
+
+
+def question_turns(item: Item) -> list[Turn]:
+    """The item as a conversation: its clips and its question."""
+    return [Turn(role="human", text=question_text(item), clips=item.clips)]
 
 
 def ask_text(question: str, options: tuple[str, ...] = ()) -> str:

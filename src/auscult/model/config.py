@@ -74,12 +74,11 @@ class StepAudio2Config(PreTrainedConfig):
         flat = {key: kwargs.pop(key) for key in _FLAT_TEXT_KEYS if key in kwargs}
         for key in ("use_sliding_window", "sliding_window", "max_window_layers"):
             kwargs.pop(key, None)  # published but never switched on
-        if self.eos_token_id is None:
-            self.eos_token_id = list(PUBLISHED_EOS)
         self.text_config = _text_config(self.text_config, flat, self)
         self.audio_encoder_config = _encoder_config(
             self.audio_encoder_config, self.text_config.hidden_size
         )
+        self.eos_token_id = _eos(self.eos_token_id, self.text_config.vocab_size)
         super().__post_init__(**kwargs)
 
     @property
@@ -91,6 +90,15 @@ class StepAudio2Config(PreTrainedConfig):
     def hidden_size(self) -> int:
         """Width of the decoder; some libraries ask the top-level config for it."""
         return self.text_config.hidden_size
+
+
+def _eos(given: int | list[int] | None, vocab_size: int) -> int | list[int]:
+    """What ends a reply. The published configs name 151643 alone, but their code adds the other
+    two, `<|EOT|>` among them; a small vocabulary of our own has none of these ids."""
+    named = [] if given is None else [given] if isinstance(given, int) else list(given)
+    if named and vocab_size <= max(PUBLISHED_EOS):
+        return given if given is not None else named
+    return sorted({*named, *PUBLISHED_EOS})
 
 
 def _text_config(given: Any, flat: dict[str, Any], whole: StepAudio2Config) -> Qwen2Config:

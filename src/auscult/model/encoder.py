@@ -4,10 +4,12 @@ Shapes: B clips, M mel bins, L mel frames (100 Hz), F frames at 50 Hz, P pooled 
 N audio tokens (12.5 Hz), S encoder width, D decoder width.
 
 Padding policy. The published code lets padding of a batch leak through the convolutions, so that
-a clip's features depend on its neighbours. Here whatever lies beyond a clip's own frames is set to
-zero before each convolution, which makes a batch equal to its clips one by one, and each clip
-equal to the published single-clip path.
+a clip's features depend on its neighbours. Here whatever lies beyond a clip's own frames is zero
+before each convolution (the processor pads with zeros, the rest is masked), which makes a batch
+equal to its clips one by one, and each clip equal to the published single-clip path.
 """
+
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +18,8 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from auscult.model.config import StepAudio2EncoderConfig
+
+Count = TypeVar("Count", int, Tensor)
 
 PAD_FRAMES = 2
 """Mel frames that come from the 479 zeros appended to every clip; they never count as sound."""
@@ -28,8 +32,12 @@ def audio_tokens(frames: int) -> int:
     (`compute_token_num`), not that of the vLLM fork, which differs by one for a quarter of lengths.
     1 s (102 frames) -> 13, 10 s -> 125, 25 s -> 313.
     """
-    pooled = (frames - PAD_FRAMES + 1) // 2 // 2
-    return (pooled - 1) // 2 + 1
+    return (pooled_frames(frames - PAD_FRAMES) - 1) // 2 + 1
+
+
+def pooled_frames(frames: Count) -> Count:
+    """Encoder frames at 25 Hz of `frames` mel frames: a strided convolution, then pooling."""
+    return (frames + 1) // 2 // 2
 
 
 def _valid(lengths: Tensor, total: int) -> Tensor:
@@ -38,7 +46,7 @@ def _valid(lengths: Tensor, total: int) -> Tensor:
 
 
 class EncoderAttention(nn.Module):
-    """Whisper's attention: key without bias; `mask_BF` is true where a frame may be attended."""
+    """Whisper's attention: key without bias; `mask` [B, F] is true where a frame is sound."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -116,7 +124,7 @@ class AudioEncoder(nn.Module):
         x = self.hidden(mel, frames)
         x = F.avg_pool1d(x.transpose(1, 2), 2, stride=2).transpose(1, 2)
         x = self.after_norm(x)
-        return x * _valid((frames + 1) // 2 // 2, x.shape[1])[:, :, None]
+        return x * _valid(pooled_frames(frames), x.shape[1])[:, :, None]
 
 
 class Adaptor(nn.Module):

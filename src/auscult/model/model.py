@@ -18,7 +18,7 @@ from transformers.modeling_outputs import (
 )
 
 from auscult.model.config import StepAudio2Config
-from auscult.model.encoder import Adaptor, AudioEncoder, EncoderBlock, audio_tokens
+from auscult.model.encoder import Adaptor, AudioEncoder, audio_tokens
 
 
 class StepAudio2PreTrainedModel(PreTrainedModel):
@@ -78,7 +78,7 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
             )
         if vectors is None:
             return embeds
-        return embeds.masked_scatter(patch[..., None], vectors.to(embeds.dtype))
+        return embeds.masked_scatter(patch[..., None], vectors.to(embeds))
 
     def embed(
         self,
@@ -140,9 +140,11 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits [B, T, V]; with `labels` [B, T] (-100 = not trained on) also the mean loss."""
+        """Logits [B, T, V]; with `labels` [B, T] (-100 = not trained on) also the mean loss, over
+        `num_items_in_batch` tokens where a trainer that accumulates gradients says so."""
         out = self.body(
             input_ids, input_features, feature_lengths, attention_mask, position_ids,
             inputs_embeds, **kwargs,
@@ -153,9 +155,11 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         logits = self.lm_head(states[:, keep])
         loss = None
         if labels is not None:
-            # The loss of the library, so that its trainers can pass what they know.
             mean_loss: Any = self.loss_function
-            loss = mean_loss(logits=logits, labels=labels, vocab_size=logits.shape[-1])
+            loss = mean_loss(
+                logits=logits, labels=labels, vocab_size=logits.shape[-1],
+                num_items_in_batch=num_items_in_batch,
+            )  # fmt: skip
         return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=out.past_key_values)
 
     def prepare_inputs_for_generation(
@@ -168,6 +172,22 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         if cache is not None and cache.get_seq_length() > 0:
             inputs["input_features"] = inputs["feature_lengths"] = None
         return inputs
+
+    def _expand_inputs_for_generation(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, expand_size: int = 1, input_ids: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Several replies per prompt: all clips of a row are repeated together."""
+        features, lengths = kwargs.pop("input_features", None), kwargs.pop("feature_lengths", None)
+        base: Any = super()
+        ids, inputs = base._expand_inputs_for_generation(
+            expand_size=expand_size, input_ids=input_ids, **kwargs
+        )
+        if features is not None and input_ids is not None:
+            per_row = (input_ids == self.config.audio_start_token_id).sum(1).tolist()
+            blocks = torch.arange(len(features), device=features.device).split(per_row)
+            order = torch.cat([block for block in blocks for _ in range(expand_size)])
+            features, lengths = features[order], lengths[order]
+        return ids, inputs | {"input_features": features, "feature_lengths": lengths}
 
 
 class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
@@ -195,7 +215,6 @@ class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
 
 
 __all__ = [
-    "EncoderBlock",
     "StepAudio2ForCausalLM",
     "StepAudio2ForTokenClassification",
     "StepAudio2PreTrainedModel",

@@ -10,7 +10,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from auscult.audio.mel import N_MELS, log_mel
 from auscult.model.encoder import audio_tokens
-from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE
+from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE, EOT
 from auscult.types import Audio, Turn
 
 THINK_OPEN = "<think>\n"
@@ -28,13 +28,18 @@ class StepAudio2Processor(ProcessorMixin):
     def __init__(self, tokenizer: Any = None, chat_template: str | None = None, **_: Any) -> None:
         template = chat_template or getattr(tokenizer, "chat_template", None) or CHAT_TEMPLATE
         super().__init__(tokenizer, chat_template=template)
-        ids = tokenizer.convert_tokens_to_ids([AUDIO_START, AUDIO_PATCH, AUDIO_END])
-        if None in ids or tokenizer.unk_token_id in ids:
+        needed = [AUDIO_START, AUDIO_PATCH, AUDIO_END, EOT]
+        ids = tokenizer.convert_tokens_to_ids(needed)
+        lacking = [
+            n for n, i in zip(needed, ids, strict=True) if i in (None, tokenizer.unk_token_id)
+        ]
+        if lacking:
             raise ValueError(
-                f"the tokenizer lacks {AUDIO_START}, {AUDIO_PATCH} or {AUDIO_END}; it is not that "
-                "of a Step-Audio-2 / R1 checkpoint"
+                f"the tokenizer lacks {', '.join(lacking)}; it is not that of a Step-Audio-2 / R1 "
+                "checkpoint"
             )
         self._around: tuple[int, int, int] = (ids[0], ids[1], ids[2])
+        self.end_of_turn: int = ids[3]
 
     def render(self, turns: Sequence[Turn], *, open_reply: bool = True) -> tuple[str, list[Audio]]:
         """Template text with one `<audio_patch>` per clip, and the clips in reading order."""
@@ -80,12 +85,17 @@ class StepAudio2Processor(ProcessorMixin):
         self,
         text: str | Sequence[str],
         audio: Sequence[Audio] | Sequence[Sequence[Audio]] | None = None,
-        **_: Any,
+        *,
+        return_tensors: str = "pt",
     ) -> BatchFeature:
         """A left-padded batch: input_ids, attention_mask and, with sound, input_features [C, M, L]
         and feature_lengths [C]. `audio` is a list of clips for one text, or one list per text."""
+        if return_tensors != "pt":
+            raise ValueError(f"return_tensors is {return_tensors!r}; only 'pt' is made here")
         texts = [text] if isinstance(text, str) else list(text)
-        rows: Any = [audio or []] if isinstance(text, str) else (audio or [[] for _ in texts])
+        if audio is None:
+            audio = [] if isinstance(text, str) else [[] for _ in texts]
+        rows: Any = [audio] if isinstance(text, str) else audio
         mels = [[log_mel(clip) for clip in row] for row in rows]
         ids = [
             self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)

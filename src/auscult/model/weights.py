@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor
 
 from auscult.model.config import StepAudio2Config
@@ -65,9 +65,12 @@ def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
         )
     found: dict[str, tuple[int, ...]] = {}
     for name in files:
-        with safe_open(folder / name, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                found[key] = tuple(file.get_slice(key).get_shape())
+        try:
+            with safe_open(folder / name, framework="pt") as file:
+                for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                    found[key] = tuple(file.get_slice(key).get_shape())
+        except SafetensorError as error:
+            raise ValueError(f"{folder / name} is damaged ({error}); fetch it again") from error
     return found
 
 

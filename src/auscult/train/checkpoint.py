@@ -36,8 +36,8 @@ def save(
     save_file(_named_state(model, optimizer), new / "optimizer.safetensors")
     (new / "progress.json").write_text(json.dumps(progress))
     old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
+    if path.exists():  # otherwise the old one is all there is
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(path, old)
     os.replace(new, path)
     shutil.rmtree(old, ignore_errors=True)
@@ -62,5 +62,5 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
             parameters[name].copy_(value)
     for name, value in load_file(path / "optimizer.safetensors").items():
         parameter, key = name.split("::")
-        optimizer.state[parameters[parameter]][key] = value
+        optimizer.state[parameters[parameter]][key] = value.to(parameters[parameter].device)
     return json.loads((path / "progress.json").read_text())

@@ -70,7 +70,7 @@ FINETUNE = Sft(
 """The encoder frozen: true chains and direct answers."""
 
 
-def init(out: Path, *, seed: int = 0) -> None:
+def init(out: Annotated[Path, tyro.conf.Positional], /, *, seed: int = 0) -> None:
     """A nano model with random weights and its tokenizer.
 
     Args:
@@ -92,6 +92,7 @@ def _run(base: Sft, source: Path, out: Path, options: "Options") -> None:
         base.mixture,
         kinds=tuple(kinds.items()) or base.mixture.kinds,
         tasks=tuple(tasks) or base.mixture.tasks,
+        drills=0.0 if tasks else base.mixture.drills,
     )
     sft(replace(base, mixture=mixture, **given), source, out)
 

@@ -23,7 +23,6 @@ from auscult.model.processor import (
     StepAudio2Processor,
     pad_features,
     plain_ids,
-    special_id,
 )
 from auscult.train.drills import DRILLS
 from auscult.types import Audio, Item, Turn
@@ -166,9 +165,7 @@ def encode(example: Example, processor: StepAudio2Processor) -> Encoded:
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
     reply = plain_ids(processor.tokenizer, example.reply)
     labels = [plain_ids(processor.tokenizer, text) for text in example.labels]
-    eot = special_id(processor.tokenizer, "eos")
-    if eot is None:
-        raise ValueError("the tokenizer has no end-of-turn token; use that of the model folder")
+    eot = processor.end_of_turn
     return Encoded(
         ids=[*prompt, *reply, eot],
         reply_at=len(prompt),

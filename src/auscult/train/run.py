@@ -38,26 +38,50 @@ def environment() -> dict[str, Any]:
     }
 
 
+_MACHINE_ONLY = ("threads", "workers", "checkpoint_minutes")
+"""Settings that change how fast a result is reached, but not the result."""
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve characters that change when a model's weights do: sizes, and each file's two ends."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        with file.open("rb") as data:
+            head = data.read(1 << 22)
+            data.seek(max(0, size - (1 << 22)))
+            digest.update(f"{file.name} {size}".encode() + head + data.read())
+    return digest.hexdigest()[:12]
+
+
 def config_hash(config: dict[str, Any], parent: str) -> str:
-    """Twelve characters that name this configuration on this parent."""
-    text = json.dumps([config, parent], sort_keys=True, default=str)
+    """Twelve characters that name this configuration on these parent weights."""
+    counted = {k: v for k, v in config.items() if k not in _MACHINE_ONLY}
+    text = json.dumps([counted, parent], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, whenever the process is killed or another one reads."""
+    part = file.with_name(file.name + ".part")
+    part.write_text(text)
+    part.replace(file)
 
 
 class RunFolder:
     """The files of one stage: run.json, metrics.jsonl, checkpoint/, done.json."""
 
     def __init__(
-        self, path: Path, *, stage: str, config: dict[str, Any], parent: str, writes: bool = True
+        self, path: Path, *, stage: str, config: dict[str, Any], parent: Path, writes: bool = True
     ) -> None:
         self.path = path
-        self.hash = config_hash(config, parent)
+        self.hash = config_hash(config, fingerprint(parent))
         self.checkpoint = path / "checkpoint"
         self._metrics = path / "metrics.jsonl"
         self._began = time.time()
         self._writes = writes  # of several processes only the first writes
         path.mkdir(parents=True, exist_ok=True)
-        self._claim({"stage": stage, "hash": self.hash, "parent": parent, "config": config})
+        self._claim({"stage": stage, "hash": self.hash, "parent": str(parent), "config": config})
 
     def _claim(self, record: dict[str, Any]) -> None:
         file = self.path / "run.json"
@@ -70,9 +94,8 @@ class RunFolder:
                 )
             return
         if self._writes:
-            file.write_text(
-                json.dumps(record | {"environment": environment()}, indent=1, default=str)
-            )
+            record = record | {"environment": environment()}
+            _write(file, json.dumps(record, indent=1, default=str))
 
     def done(self) -> bool:
         """Was this very configuration finished here before?"""
@@ -89,7 +112,7 @@ class RunFolder:
         if self._writes and self._metrics.exists():
             lines = self._metrics.read_text().splitlines(keepends=True)
             kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
-            self._metrics.write_text("".join(kept))
+            _write(self._metrics, "".join(kept))
 
     def finish(self, result: dict[str, Any]) -> None:
         """Mark the stage as done; the checkpoint is no longer needed."""

@@ -1,8 +1,8 @@
 """Supervised stages: pretraining from scratch, and SFT with the encoder frozen (paper section 3.1).
 
-`python -m auscult.cli pretrain` / `sft`. Next-token cross-entropy on the reply only; AdamW, linear
-warm-up, cosine decay to a tenth, gradient clipping. Left out against the paper: packing (lengths
-are sorted instead) and the conversation data of the cold start.
+`auscult pretrain`, `auscult focus`, `auscult sft`. Next-token cross-entropy on the reply only;
+AdamW, linear warm-up, cosine decay to a tenth, gradient clipping. Left out against the paper:
+packing (lengths are sorted instead) and the conversation data of the cold start.
 """
 
 import json
@@ -20,6 +20,8 @@ from transformers import AutoProcessor
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
+from auscult.model.encoder import pooled_frames
+from auscult.model.weights import compare_names, expected_names, locate, stored_names
 from auscult.train import checkpoint, dist
 from auscult.train.data import Batch, Mixture, Stream, batches
 from auscult.train.run import RunFolder
@@ -99,7 +101,7 @@ def _alignment(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     count nothing. Each clip's loss is divided by its number of labels."""
     assert batch.labels is not None and batch.feature_lengths is not None
     counts = (batch.labels >= 0).sum(1)
-    frames = (batch.feature_lengths + 1) // 2 // 2
+    frames = pooled_frames(batch.feature_lengths)
     per_clip = F.ctc_loss(
         logits.log_softmax(-1).transpose(0, 1), batch.labels.clamp(min=0), frames, counts,
         blank=logits.shape[-1] - 1, reduction="none", zero_infinity=True,
@@ -168,10 +170,11 @@ def _steps(
 def _check_speech(mixture: Mixture) -> None:
     from auscult.audio import speech
 
-    if any(t in gym.SPEECH_TASKS for t in mixture.tasks) and not speech.available():
+    spoken = mixture.drills > 0 or any(t in gym.SPEECH_TASKS for t in mixture.tasks)
+    if spoken and not speech.available():
         raise speech.SpeechUnavailable(
-            "the mixture holds tasks with spoken words, which need: pip install 'auscult[speech]'; "
-            "or leave them out with a Mixture of other tasks"
+            "the mixture holds spoken words, which need: pip install 'auscult[speech]'; "
+            "or leave them out: --tasks with other tasks only"
         )
 
 
@@ -180,17 +183,19 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     interrupted. Metrics, config and checkpoints lie in `out`."""
     rank, world = dist.start()
     record = asdict(config) | {"processes": world}
-    run = RunFolder(out, stage="sft", config=record, parent=str(source), writes=rank == 0)
+    run = RunFolder(out, stage="sft", config=record, parent=source, writes=rank == 0)
     if run.done():
+        print(f"{out} is finished already; nothing to do")
         return out
     _check_speech(config.mixture)
     torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = dist.device()
     processor: StepAudio2Processor = AutoProcessor.from_pretrained(source)
     model = StepAudio2ForCausalLM.from_pretrained(
         source, dtype=torch.float32, attn_implementation="eager" if device.type == "cpu" else "sdpa"
     )
     model.to(device)  # pyright: ignore[reportArgumentType]
+    compare_names(expected_names(model.config), stored_names(locate(source)), source)
     model.train()
     if config.freeze_encoder:
         model.freeze_encoder()
