@@ -115,6 +115,16 @@ def test_a_truncated_flac_is_an_error(tmp_path):
         read_audio(tmp_path / "a.flac")
 
 
+def test_a_truncated_ogg_is_an_error(tmp_path):
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "a.ogg", 0.1 * rng.standard_normal(80000), 16000, format="OGG")
+    data = (tmp_path / "a.ogg").read_bytes()
+    (tmp_path / "b.ogg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match="is truncated: its last page"):
+        read_audio(tmp_path / "b.ogg")
+    assert len(read_audio(tmp_path / "a.ogg")) == 80000
+
+
 def test_an_hour_is_refused_without_being_read(tmp_path):
     file = tmp_path / "hour.flac"
     with soundfile.SoundFile(file, "w", 8000, 1, format="FLAC") as out:

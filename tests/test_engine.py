@@ -224,3 +224,53 @@ def test_top_k_and_top_p_keep_the_likely_tokens_only():
 def test_the_repetition_penalty_weakens_what_was_said():
     logits, seen = torch.tensor([[2.0, -2.0, 1.0]]), torch.tensor([[1.0, 1.0, 0.0]])
     assert penalise(logits, seen, 2.0).tolist() == [[1.0, -4.0, 1.0]]
+
+
+def test_rows_that_idle_never_outgrow_the_cache(tokenizer, processor, clips):
+    """The longest prompt ends first; others are refilled late and run to their limit."""
+    model = stopping_model(tokenizer, 3)
+    engine = Engine(model, processor, rows=4, sampling=Sampling(max_tokens=60), thinking=FREE)
+    long = [Turn(role="human", text="a b c d e f g h " * 6, clips=(clips[2],))]
+    turns = [long] + [[Turn(role="human", text="?")]] * 9
+    ends = {0: 3, 1: 50, 2: 50, 3: 50}
+
+    def scripted(step):
+        def run(tokens, cache, longest):
+            logits = step(tokens, cache, longest)
+            logits[:] = 0.0
+            return logits
+
+        return run
+
+    engine.decoder.step = scripted(engine.decoder.step)
+    engine.stops = frozenset()
+    batch_stop = []
+    for event in engine.run(turns):
+        if event.stop:
+            batch_stop.append((event.request, event.stop))
+        if len(event.row.tokens) == ends.get(event.request, 60):
+            event.row.tokens.extend([0] * 60)  # ends this row at its next token
+    assert sorted(r for r, _ in batch_stop) == list(range(10))
+
+
+def test_an_end_of_turn_inside_the_thought_closes_it_and_lets_the_model_answer(tokenizer):
+    stop = tokenizer.eos_token_id
+    tags = Tags(tokenizer, len(tokenizer), [stop])
+    for minimum, pending in ((50, " Wait,"), (1, THINK_CLOSE)):
+        row = Row(request=0)
+        for token in [*tags.encode("C4"), stop]:
+            row.append(token, -1.0, False)
+        assert advance(row, Thinking(minimum=minimum), tags, frozenset([stop])) == 1
+        assert tokenizer.decode(row.pending) == pending and stop not in row.tokens
+
+
+def test_a_budget_that_ends_within_the_tag_waits_for_the_tag(tokenizer):
+    tags = Tags(tokenizer, len(tokenizer))
+    words = tags.encode("C4")
+    row = Row(request=0)
+    for token in [*words, *tags.encode(THINK_CLOSE)]:
+        row.append(token, -1.0, False)
+        assert advance(row, Thinking(budget=len(words) + 2), tags) == 0
+        if row.closed != "open":
+            break
+    assert row.closed == "model" and not row.pending

@@ -96,11 +96,13 @@ def test_the_suite_resumes_and_its_table_has_every_task(tokenizer, processor, tm
     tasks = ("tempo", "background")
     results = run_suite(engine, tasks, protocols, tmp_path)
     stamps = {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
-    assert len(stamps) == 4
+    assert len(stamps) == 5  # four pairs of task and protocol, and whose they are
     assert run_suite(engine, tasks, protocols, tmp_path) == results
     assert {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()} == stamps
-    line = json.loads(next(iter(stamps)).read_text().splitlines()[0])
+    line = json.loads(next(f for f in stamps if f.suffix == ".jsonl").read_text().splitlines()[0])
     assert {"key", "right", "thought", "answer", "truth", "stop"} <= line.keys()
+    with pytest.raises(ValueError, match="holds answers under other conditions"):
+        run_suite(engine, tasks, protocols, tmp_path, weights="another model")
     table = markdown(results)
     assert all(f"| {t} | 3 |" in table for t in tasks) and "mean of tasks" in table
 

@@ -267,3 +267,29 @@ def test_a_clip_longer_than_the_positions_is_refused(model: StepAudio2ForCausalL
     mel = log_mel(np.zeros(16000 * 5, dtype=np.float32))[None]
     with pytest.raises(ValueError, match="cut it into chunks of at most 25 s"):
         model.encoder(mel, torch.tensor([mel.shape[-1]]))
+
+
+def test_several_replies_per_prompt_keep_their_own_clips(
+    model: StepAudio2ForCausalLM, processor: StepAudio2Processor, clips: Clips
+):
+    batch = batch_of(processor, conversations(clips)[:2])
+    one = model.generate(**batch, max_new_tokens=5, do_sample=False)
+    many = model.generate(**batch, max_new_tokens=5, num_beams=2, num_return_sequences=2)
+    assert many.shape[0] == 4
+    ids, inputs = model._expand_inputs_for_generation(
+        2, batch["input_ids"], **{k: v for k, v in batch.items() if k != "input_ids"}
+    )
+    expanded = model(ids, **inputs).logits[:, -1]
+    plain = model(**batch).logits[:, -1].repeat_interleave(2, 0)
+    torch.testing.assert_close(expanded, plain, rtol=1e-4, atol=1e-4)
+    assert one.shape[0] == 2
+
+
+def test_the_loss_follows_a_trainer_that_accumulates(
+    model: StepAudio2ForCausalLM, processor: StepAudio2Processor, clips: Clips
+):
+    batch = batch_of(processor, conversations(clips)[:1])
+    mean = model(**batch, labels=batch["input_ids"]).loss
+    shared = model(**batch, labels=batch["input_ids"], num_items_in_batch=1000).loss
+    n = batch["input_ids"].shape[1] - 1
+    torch.testing.assert_close(shared, mean * n / 1000, rtol=1e-3, atol=1e-4)

@@ -73,6 +73,21 @@ def test_inconsistent_published_configs_are_refused():
         StepAudio2Config(text_config={"hidden_size": 64}, audio_encoder_config={"llm_dim": 7})
 
 
+def test_a_published_end_of_text_does_not_hide_the_end_of_turn():
+    """The published configs name 151643 alone; replies end with `<|EOT|>`."""
+    config = StepAudio2Config(eos_token_id=151643, text_config={"vocab_size": 158720})
+    assert PUBLISHED_IDS["<|EOT|>"] in config.eos_token_id
+    assert StepAudio2Config(eos_token_id=3, text_config={"vocab_size": 400}).eos_token_id == 3
+
+
+def test_damaged_weights_are_an_error_that_names_the_file(tokenizer, tmp_path):
+    write_published(tmp_path, "mini", tokenizer)
+    file = tmp_path / "model-00002-of-00003.safetensors"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"model-00002-of-00003\.safetensors is damaged"):
+        stored_names(tmp_path)
+
+
 def test_default_ids_are_the_published_ones():
     config = StepAudio2Config()
     assert config.audio_patch_token_id == PUBLISHED_IDS["<audio_patch>"] == 151690

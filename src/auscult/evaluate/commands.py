@@ -4,9 +4,16 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 import tyro
 
 from auscult import gym
+from auscult.audio import speech
+from auscult.engine import Engine, Sampling, Thinking
+from auscult.evaluate import fsdd
+from auscult.evaluate.gym_suite import markdown, run_suite, standard_protocols
+from auscult.model.weights import locate, open_model
+from auscult.train.run import fingerprint
 
 
 def evaluate(
@@ -35,27 +42,37 @@ def evaluate(
         data: folder of the recordings (fsdd).
         threads: CPU threads.
     """
-    import torch
-
-    from auscult.engine import Engine, Sampling
-    from auscult.model.weights import open_model
-
+    if n < 0 or (suite == "gym" and n == 0):
+        raise ValueError(f"--n is {n}; expected at least 1 item per task")
     torch.set_num_threads(threads)
     engine = Engine(*open_model(model), sampling=Sampling(max_tokens=160))
     began = time.perf_counter()
-    table = _fsdd(engine, data, n) if suite == "fsdd" else _gym(
-        engine, out, n, controls, tasks, level
-    )  # fmt: skip
+    if suite == "fsdd":
+        table = _fsdd(engine, data, n)
+    else:
+        chosen = tasks or _available()
+        protocols = [p for p in standard_protocols(n, controls) if p.n > 0]
+        weights = fingerprint(locate(model))
+        results = run_suite(engine, chosen, protocols, out, level=level, weights=weights)
+        table = markdown(results, level=level)
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{suite}.md").write_text(table)
     print(table)
     print(f"{time.perf_counter() - began:.0f} s; written to {out / f'{suite}.md'}")
 
 
-def _fsdd(engine, data: Path | None, n: int) -> str:  # pyright: ignore
-    from auscult.engine import Thinking
-    from auscult.evaluate import fsdd
+def _available() -> tuple[str, ...]:
+    """All tasks that can be made here; says what is left out."""
+    if speech.available():
+        return tuple(gym.TASKS)
+    print(
+        f"{len(gym.SPEECH_TASKS)} tasks with spoken words are left out: "
+        "pip install 'auscult[speech]'"
+    )
+    return tuple(t for t in gym.TASKS if t not in gym.SPEECH_TASKS)
 
+
+def _fsdd(engine: Engine, data: Path | None, n: int) -> str:
     if data is None:
         raise ValueError("pass --data with the folder of the Free Spoken Digit Dataset recordings")
     files = fsdd.digit_files(data, n or None)
@@ -65,15 +82,3 @@ def _fsdd(engine, data: Path | None, n: int) -> str:  # pyright: ignore
             interval = f"{100 * e.low:.1f} to {100 * e.high:.1f}"
             rows.append(f"| {mode} | {speaker} | {e.n} | {100 * e.mean:.1f} | {interval} |")
     return "\n".join(rows) + "\n"
-
-
-def _gym(engine, out: Path, n: int, controls: int, tasks: tuple[str, ...], level: int) -> str:  # pyright: ignore
-    from auscult.audio import speech
-    from auscult.evaluate.gym_suite import markdown, run_suite, standard_protocols
-
-    chosen = tasks or tuple(t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS)
-    left_out = len(gym.TASKS) - len(chosen)
-    if left_out and not tasks:
-        print(f"{left_out} tasks with spoken words are left out: pip install 'auscult[speech]'")
-    protocols = [p for p in standard_protocols(n, controls) if p.n > 0]
-    return markdown(run_suite(engine, chosen, protocols, out, level=level), level=level)

@@ -127,6 +127,21 @@ def standard_protocols(n: int, n_controls: int) -> list[Protocol]:
     ]
 
 
+def _claim(out: Path, engine: Engine, weights: str) -> None:
+    """The folder belongs to one set of weights and one version of the gym."""
+    out.mkdir(parents=True, exist_ok=True)
+    limits = {"gym_version": gym.GYM_VERSION, "max_tokens": engine.sampling.max_tokens}
+    about = {"weights": weights, **limits}
+    file = out / "suite.json"
+    if not file.exists():
+        file.write_text(json.dumps(about))
+    elif json.loads(file.read_text()) != about:
+        raise ValueError(
+            f"{out} holds answers under other conditions ({file.read_text()}; now "
+            f"{json.dumps(about)}); choose another --out"
+        )
+
+
 def run_suite(
     engine: Engine,
     tasks: Sequence[str],
@@ -134,10 +149,12 @@ def run_suite(
     out: Path,
     *,
     level: int = 1,
+    weights: str = "",
 ) -> dict[str, dict[str, list[Score]]]:
     """All tasks under all protocols; finished (task, protocol) pairs in `out` are read back, so a
-    killed run goes on where it stopped."""
-    out.mkdir(parents=True, exist_ok=True)
+    killed run goes on where it stopped. `weights` is the model's fingerprint: answers of one model
+    are never read as another's."""
+    _claim(out, engine, weights)
     results: dict[str, dict[str, list[Score]]] = {}
     jobs = [(task, protocol) for task in tasks for protocol in protocols]
     for task, protocol in tqdm(jobs, desc="gym", mininterval=5):
@@ -165,18 +182,25 @@ def markdown(results: dict[str, dict[str, list[Score]]], *, level: int = 1) -> s
     names = list(next(iter(results.values())))
     head = ["task", "n", *names, "chance (blind)", "thinking - direct"]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    doubtful: list[str] = []
     for task, by_name in results.items():
         right = {name: [s.right for s in scores] for name, scores in by_name.items()}
         cells = [_cell(wilson(sum(r), len(r))) for r in right.values()]
-        chance = _cell(blind_guess(task, n=400, level=level))
+        chance = blind_guess(task, n=400, level=level)
+        best = wilson(sum(right[names[0]]), len(right[names[0]]))
+        doubtful += [task] if best.low <= chance.high else []
         gain = paired_difference(right["thinking"], right["direct"]) if "direct" in right else None
         n = len(right[names[0]])
         rows.append(
-            f"| {task} | {n} | " + " | ".join([*cells, chance, _cell(gain) if gain else ""]) + " |"
+            f"| {task} | {n} | "
+            + " | ".join([*cells, _cell(chance), _cell(gain) if gain else ""])
+            + " |"
         )
     means = [
         _cell(grouped_mean([[s.right for s in by_name[name]] for by_name in results.values()]))
         for name in names
     ]
     rows.append("| **mean of tasks** | | " + " | ".join(means) + " | | |")
+    inside = ", ".join(doubtful) or "none"
+    rows.append(f"\nTasks whose interval with thinking touches that of chance: {inside}.")
     return "\n".join(rows) + "\n"

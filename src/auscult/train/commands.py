@@ -6,7 +6,7 @@ Run them under `torchrun --nproc-per-node 2 -m auscult ...` for one process per 
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -157,12 +157,14 @@ def finetune(source: Path, out: Path, *, options: Given = Options()) -> None:
     _run(FINETUNE, source, out, options)
 
 
-def pack(source: Path, out: Path) -> None:
-    """Write a trained model as a bf16 checkpoint with what it was trained on.
+def pack(source: Path, out: Path, *, results: tuple[Path, ...] = (), note: str = "") -> None:
+    """Write a trained model as a bf16 checkpoint with a card: data, seed, command, time, results.
 
     Args:
         source: folder of a finished run.
         out: the folder to ship.
+        results: tables written by `auscult eval`, for the card.
+        note: a paragraph for the card: what the model is and where it fails.
     """
     from auscult.model.weights import open_model
 
@@ -171,6 +173,38 @@ def pack(source: Path, out: Path) -> None:
     processor.save_pretrained(out)
     record = json.loads((source / "run.json").read_text())
     record["result"] = json.loads((source / "done.json").read_text())
+    record["training_seconds"] = round(_training_seconds(source / "metrics.jsonl"))
     (out / "training.json").write_text(json.dumps(record, indent=1))
+    tables = "\n\n".join(f"### {p.stem}\n\n{p.read_text()}" for p in results)
+    (out / "README.md").write_text(_card(out.name, record, model.num_parameters(), note, tables))
     size = (out / "model.safetensors").stat().st_size
     print(f"{out}: {model.num_parameters():,} parameters, {size / 2**20:.1f} MiB of weights")
+
+
+def _training_seconds(metrics: Path) -> float:
+    """Sum over the optimiser steps, making the data left out."""
+    return sum(json.loads(line)["seconds"] for line in metrics.read_text().splitlines())
+
+
+def _card(name: str, record: dict[str, Any], parameters: int, note: str, tables: str) -> str:
+    """The model card, from the template beside this file."""
+    config, env = record["config"], record["environment"]
+    return (
+        Path(__file__)
+        .with_name("card.md")
+        .read_text()
+        .format(
+            name=name,
+            note=note,
+            parameters=parameters,
+            examples=config["steps"] * config["batch_size"],
+            kinds=", ".join(f"{k} {w:g}" for k, w in config["mixture"]["kinds"]),
+            seed=config["seed"],
+            seconds=record["training_seconds"],
+            processes=config["processes"],
+            cores=env["cores"],
+            machine=env["machine"],
+            torch=env["packages"]["torch"],
+            tables=tables or "Not evaluated on its own; see the model trained from it.",
+        )
+    )
