@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float32
 
-Audio = Float32[np.ndarray, " samples"]
+Audio = Float32[np.ndarray, " _samples"]
 """One clip: mono, 16,000 samples per second, float32 within [-1, 1]."""
 
 Fact = float | int | str

@@ -282,9 +282,9 @@ def steady_notes(
     return found
 
 
-def semitones(hz: Float[np.ndarray, " n"] | float, reference_hz: float = 440.0) -> np.ndarray:
+def semitones(hz: Float[np.ndarray, " n"], reference_hz: float = 440.0) -> Float[np.ndarray, " n"]:
     """Distance above the reference in semitones (MIDI number minus 69 for 440 Hz)."""
-    return 12 * np.log2(np.asarray(hz) / reference_hz)
+    return 12 * np.log2(hz / reference_hz)
 
 
 def periodicity(x: Audio, *, below_peak_db: float = 20.0) -> float:

@@ -20,10 +20,15 @@ def slope(values: Float[np.ndarray, " n"], at: Float[np.ndarray, " n"] | None = 
     return float(np.polyfit(np.arange(len(values)) if at is None else at, values, 1)[0])
 
 
+def midi(hz: float) -> float:
+    """440 -> 69.0; a quarter tone is 0.5."""
+    return 69 + 12 * float(np.log2(hz / 440))
+
+
 def notes(x: Audio) -> list[float]:
     """Pitch of each separate note, as a MIDI number with its fraction."""
     parts = [measure.cut(x, a + EDGE_S, b - EDGE_S) for a, b in measure.segments(x)]
-    return [69 + float(measure.semitones(measure.f0_median_hz(part))) for part in parts]
+    return [midi(measure.f0_median_hz(part)) for part in parts]
 
 
 def _midis(item: Item) -> list[int]:
@@ -77,9 +82,7 @@ def sort_tones(item: Item) -> str:
 def chord_quality(item: Item) -> str:
     """Steps between the chord's notes as they are played one by one."""
     # The notes of the chord first come one by one, legato; the chord itself is the fourth sound.
-    midis = [
-        round(69 + float(measure.semitones(n[2]))) for n in measure.steady_notes(item.clips[0])
-    ]
+    midis = [round(midi(n[2])) for n in measure.steady_notes(item.clips[0])]
     steps = tuple(m - midis[0] for m in midis[:3])
     return next((kind for kind, shape in CHORDS.items() if shape == steps), "")
 
@@ -117,7 +120,10 @@ def instrument_order(item: Item) -> str:
 
 def tempo(item: Item) -> str:
     """The offered tempo nearest to the median time between onsets."""
-    period = float(np.median(np.diff(measure.onsets(item.clips[0]))))
+    onsets = measure.onsets(item.clips[0])
+    if len(onsets) < 2:
+        raise ValueError("no tempo without two onsets")
+    period = float(np.median(np.diff(onsets)))
     return min(item.options, key=lambda bpm: abs(np.log(int(bpm) * period / 60)))
 
 
