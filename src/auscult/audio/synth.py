@@ -89,7 +89,7 @@ def filtered(sections: ArrayLike, x: Audio) -> Audio:
 def band_noise(rng: np.random.Generator, duration_s: float, low_hz: float, high_hz: float) -> Audio:
     """Gaussian noise between two frequencies."""
     white = rng.standard_normal(round(duration_s * SAMPLE_RATE), dtype=np.float32)
-    sos = butter(2, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
+    sos: Any = butter(2, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
     return filtered(sos, white)
 
 

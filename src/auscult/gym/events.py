@@ -107,17 +107,20 @@ def count_among(rng: np.random.Generator, level: int) -> Item:
 
 def event_order(rng: np.random.Generator, level: int) -> Item:
     """Which sound comes at the asked place?"""
-    names = sample(rng, NAMES, 3 + (level > 1))
+    *names, absent = sample(rng, NAMES, 4 + (level > 1))
     at = int(rng.integers(len(names)))
     word = "last" if at == len(names) - 1 else ORDINALS[at]
-    asked = [f"Which sound comes {word}?", f"What is the {word} sound?"]
-    if at > 0:
-        asked.append(f"Which sound follows the {names[at - 1]}?")
+    asked, options = [f"Which sound comes {word}?", f"What is the {word} sound?"], names
+    if at > 0 and rng.random() < 1 / 3:
+        # The sound that is named cannot follow itself: an absent one takes its place.
+        before = names[at - 1]
+        asked = [f"Which sound follows the {before}?", f"What is heard after the {before}?"]
+        options = [absent if name == before else name for name in names]
     return draft(
         rng,
         clips=[sequence(rng, names, level)],
         phrasings=asked,
-        options=names,
+        options=options,
         answer=names[at],
         facts={f"sound_{i}": n for i, n in enumerate(names, 1)},
         features=("event", "order"),

@@ -45,10 +45,11 @@ def _different(rng: np.random.Generator, n: int, level: int) -> list[int]:
 
 def name_note(rng: np.random.Generator, level: int) -> Item:
     """Which note is played?"""
-    midi = int(rng.integers(LOWEST, HIGHEST + 1))
+    # All options lie on one grid, so that none can be ruled out by its distance to the others.
     spread = 3 if level == 1 else 1
-    others = [m for m in range(LOWEST, HIGHEST + 1) if abs(m - midi) >= spread]
-    options = [midi, *sample(rng, others, 3)]
+    grid = range(LOWEST + int(rng.integers(spread)), HIGHEST + 1, spread)
+    options = sample(rng, list(grid), 4)
+    midi = options[0]
     return draft(
         rng,
         clips=[melody(rng, [midi], level)],
@@ -156,15 +157,14 @@ def interval(rng: np.random.Generator, level: int) -> Item:
 def contour(rng: np.random.Generator, level: int) -> Item:
     """Which way does each step of the melody go?"""
     n = 3 + (level > 1)
-    midis = [int(rng.integers(LOWEST + 6, HIGHEST - 5))]
-    steps: list[str] = []
-    for _ in range(n):
-        up = bool(rng.integers(2))
-        jump = int(rng.integers(2 if level == 1 else 1, 6))
-        if not LOWEST <= midis[-1] + (jump if up else -jump) <= HIGHEST:
-            up = not up
-        midis.append(midis[-1] + (jump if up else -jump))
-        steps.append("up" if up else "down")
+    steps = [pick(rng, ("up", "down")) for _ in range(n)]
+    jumps = [int(rng.integers(2 if level == 1 else 1, 6)) for _ in steps]
+    offsets = [0]
+    for step, jump in zip(steps, jumps, strict=True):
+        offsets.append(offsets[-1] + (jump if step == "up" else -jump))
+    # The start is chosen last and fits the melody into the range, so every contour is as likely.
+    start = int(rng.integers(LOWEST - min(offsets), HIGHEST - max(offsets) + 1))
+    midis = [start + offset for offset in offsets]
     answer = " ".join(steps)
     every = [" ".join("up" if k >> i & 1 else "down" for i in range(n)) for k in range(2**n)]
     wrong = sample(rng, [o for o in every if o != answer], 3)

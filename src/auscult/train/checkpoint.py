@@ -1,4 +1,4 @@
-"""Checkpoints without pickle: weights and optimiser state as safetensors, progress as JSON.
+"""Checkpoints as plain tensors: weights and optimiser state as safetensors, progress as JSON.
 
 A checkpoint is written beside the old one and renamed into place, so that a kill at any moment
 leaves a whole one.
