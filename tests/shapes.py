@@ -1,4 +1,4 @@
-"""What checks types and shapes of every call in tests: beartype, with an int allowed for a float."""
+"""Checks types and shapes of every call in tests: beartype, an int allowed for a float."""
 
 from beartype import BeartypeConf, beartype
 

@@ -136,7 +136,7 @@ def test_the_learning_rate_warms_up_and_decays_to_a_tenth():
     rates = [learning_rate(s, config) for s in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0, abs=0.01)
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_a_stage_trains_freezes_the_ear_and_is_skipped_when_done(source, tmp_path):
@@ -180,8 +180,8 @@ def test_a_checkpoint_interrupted_between_renames_is_still_found(tokenizer, tmp_
     fresh = torch.optim.AdamW(again.parameters())
     assert checkpoint.load(tmp_path / "c", again, fresh) == {"step": 7}
     assert torch.equal(again.weight, model.weight)
-    first = next(iter(fresh.state.values()))
-    assert torch.equal(first["exp_avg"], next(iter(optimizer.state.values()))["exp_avg"])
+    moments = fresh.state[again.weight]["exp_avg"]
+    assert torch.equal(moments, optimizer.state[model.weight]["exp_avg"])
 
 
 KILLED = """
