@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "focus": ("auscult.train.commands:focus", "ear and decoder on what a question asks for"),
     "sft": ("auscult.train.commands:finetune", "encoder frozen, chains and direct answers"),
+    "reason": ("auscult.train.commands:reason", "encoder frozen, chains of several steps"),
     "pack": ("auscult.train.commands:pack", "a trained folder as a bf16 checkpoint to ship"),
     "eval": ("auscult.evaluate.commands:evaluate", "held-out gym with controls, or real digits"),
 }
