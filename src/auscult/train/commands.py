@@ -1,4 +1,4 @@
-"""`auscult init | pretrain | focus | sft | reason | pack`: the commands that made the shipped nano models.
+"""`auscult init | pretrain | focus | sft | reason | pack`: what made the shipped nano models.
 
 Run them under `torchrun --nproc-per-node 2 -m auscult ...` for one process per core.
 """
