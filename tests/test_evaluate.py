@@ -103,7 +103,7 @@ def test_the_suite_resumes_and_its_table_has_every_task(tokenizer, processor, tm
     assert {"key", "right", "thought", "answer", "truth", "stop"} <= line.keys()
     with pytest.raises(ValueError, match="holds answers under other conditions"):
         run_suite(engine, tasks, protocols, tmp_path, weights="another model")
-    table = markdown(results)
+    table = markdown(results, tmp_path)
     assert all(f"| {t} | 3 |" in table for t in tasks) and "mean of tasks" in table
 
 

@@ -54,7 +54,7 @@ def evaluate(
         protocols = [p for p in standard_protocols(n, controls) if p.n > 0]
         weights = fingerprint(locate(model))
         results = run_suite(engine, chosen, protocols, out, level=level, weights=weights)
-        table = markdown(results, level=level)
+        table = markdown(results, out, level=level)
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{suite}.md").write_text(table)
     print(table)

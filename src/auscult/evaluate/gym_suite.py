@@ -176,7 +176,15 @@ def _cell(e: Estimate) -> str:
     return f"{100 * e.mean:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"
 
 
-def markdown(results: dict[str, dict[str, list[Score]]], *, level: int = 1) -> str:
+def _chance(task: str, out: Path, level: int) -> Estimate:
+    """`blind_guess`, measured once per folder."""
+    file = out / f"{task}.chance.level{level}.json"
+    if not file.exists():
+        file.write_text(json.dumps(asdict(blind_guess(task, n=200, level=level))))
+    return Estimate(**json.loads(file.read_text()))
+
+
+def markdown(results: dict[str, dict[str, list[Score]]], out: Path, *, level: int = 1) -> str:
     """The results as a table: per task and protocol the accuracy in percent with its 95 % interval,
     chance measured blind, and the paired gain of thinking over answering directly."""
     names = list(next(iter(results.values())))
@@ -186,7 +194,7 @@ def markdown(results: dict[str, dict[str, list[Score]]], *, level: int = 1) -> s
     for task, by_name in results.items():
         right = {name: [s.right for s in scores] for name, scores in by_name.items()}
         cells = [_cell(wilson(sum(r), len(r))) for r in right.values()]
-        chance = blind_guess(task, n=400, level=level)
+        chance = _chance(task, out, level)
         best = wilson(sum(right[names[0]]), len(right[names[0]]))
         doubtful += [task] if best.low <= chance.high else []
         gain = paired_difference(right["thinking"], right["direct"]) if "direct" in right else None
