@@ -33,6 +33,7 @@ test-slow: setup
 bench: setup
 	$(BIN)/python benchmarks/mel.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/gym.py
 
 clean:
 	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

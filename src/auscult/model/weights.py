@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor
+from transformers.utils.logging import disable_progress_bar
 
 from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
@@ -109,6 +110,8 @@ def open_model(
     compare_names(expected_names(config), stored_names(folder), folder)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if where.type == "cuda" else torch.float32)
+    if config.hidden_size < 1024:  # a bar for a load of milliseconds is noise
+        disable_progress_bar()
     model = StepAudio2ForCausalLM.from_pretrained(
         folder, config=config, dtype=dtype, device_map=device_map
     )
