@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from auscult.audio.speech import FEMALE_VOICES, MALE_VOICES, WHISPER_VOICES, Manner
-from auscult.audio.synth import BACKGROUNDS, PLURAL, event, finish, gain, lay, to_level
+from auscult.audio.synth import BACKGROUNDS, PLURAL, event, finish, lay, to_level
 from auscult.gym.base import DIGITS, draft, pick
 from auscult.gym.events import hear_events, tally
 from auscult.gym.speech import manner, speaker_facts, spoken, words_apart
@@ -137,7 +137,7 @@ def conflict_background(rng: np.random.Generator, level: int) -> Item:
         x = x + to_level(lay([(0, noise)], len(x) / 16000)[: len(x)], -28.0 - 4 * (level - 1))
     return draft(
         rng,
-        clips=[finish(rng, gain(x, 0.0), level)],
+        clips=[finish(rng, x, level)],
         phrasings=(
             "What is really in the background?",
             "Which background is heard behind the voice?",

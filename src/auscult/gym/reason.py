@@ -3,7 +3,7 @@
 import numpy as np
 
 from auscult.audio.synth import PLURAL, event, finish, lay, note_hz, note_name, tone
-from auscult.gym.base import counting, draft, pick, sample
+from auscult.gym.base import draft, pick, sample
 from auscult.gym.events import NAMES, hear_events, sequence, tally
 from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody, names, pitch_facts
 from auscult.types import Item
@@ -144,13 +144,3 @@ def sort_tones(rng: np.random.Generator, level: int) -> Item:
         inference=f"From low to high: {names([midis[i] for i in ranked])}. That is {answer}.",
         level=level,
     )
-
-
-__all__ = [
-    "counting",
-    "even_or_odd",
-    "event_arithmetic",
-    "more_of_which",
-    "rule_following",
-    "sort_tones",
-]

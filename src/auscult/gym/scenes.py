@@ -8,7 +8,6 @@ from auscult.audio.synth import (
     event,
     filtered,
     finish,
-    gain,
     hum,
     lay,
     note_hz,
@@ -156,7 +155,7 @@ def engine_speed(rng: np.random.Generator, level: int) -> Item:
     trend = {"speeds up": "rises", "slows down": "falls", "stays steady": "is constant"}[answer]
     return draft(
         rng,
-        clips=[finish(rng, gain(x, 0.0), level)],
+        clips=[finish(rng, x, level)],
         phrasings=(
             "Does the engine speed up, slow down or stay steady?",
             "What happens to the speed of the engine?",

@@ -212,10 +212,3 @@ class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
             input_ids, input_features, feature_lengths, attention_mask, **kwargs
         ).last_hidden_state
         return TokenClassifierOutput(logits=self.score(states))
-
-
-__all__ = [
-    "StepAudio2ForCausalLM",
-    "StepAudio2ForTokenClassification",
-    "StepAudio2PreTrainedModel",
-]
