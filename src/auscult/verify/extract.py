@@ -1,0 +1,44 @@
+"""From free text to typed claims. Text that no rule understands is no claim, never a wrong one."""
+
+from collections.abc import Callable, Iterator
+
+from auscult.verify.claims import Claim
+from auscult.verify.lexicon import language_of, lexicon
+from auscult.verify.rules_quality import presences, qualities
+from auscult.verify.rules_relations import (
+    comparisons,
+    contours,
+    directions,
+    equalities,
+    orders,
+    superlatives,
+)
+from auscult.verify.rules_values import counts, intervals, meter, notes, values
+from auscult.verify.text import Clause, clauses
+
+RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
+    values,
+    intervals,
+    meter,
+    comparisons,
+    superlatives,
+    equalities,
+    notes,
+    contours,
+    orders,
+    counts,
+    directions,
+    qualities,
+    presences,
+)
+"""Tried in this order on every clause; a word that one rule has used is gone for the next."""
+
+
+def extract(text: str, language: str = "") -> list[Claim]:
+    """The claims of a text in order. `language`: "en", "zh", "ko", or found by the script."""
+    words = lexicon(language or language_of(text))
+    found: list[Claim] = []
+    for clause in clauses(text, words):
+        for rule in RULES:
+            found.extend(rule(clause))
+    return sorted(found, key=lambda c: (c.start, c.end))

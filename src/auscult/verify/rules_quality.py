@@ -1,0 +1,191 @@
+"""Claims about how something sounds, and about what is there at all."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from auscult.verify.claims import Claim
+from auscult.verify.rules_base import (
+    BACKGROUNDS,
+    EVENTS,
+    adjacent,
+    alternative,
+    denied,
+    make,
+    ordinals,
+    part,
+)
+from auscult.verify.text import Clause, Token
+
+
+def _sentence_has(clause: Clause, table: str, *entries: str) -> bool:
+    return any(t.get(table) in entries for c in clause.sentence for t in c.tokens)
+
+
+def _of_voice(clause: Clause) -> bool:
+    return _sentence_has(clause, "subject", "voice", "speech") or _sentence_has(
+        clause, "attribute", "rate"
+    )
+
+
+def _follows(clause: Clause, token: Token) -> Token | None:
+    after = clause.tokens[clause.tokens.index(token) + 1 :][:1]
+    return after[0] if after and adjacent(clause, token, after[0], r"[\s\-]*") else None
+
+
+def _sure(clause: Clause, token: Token) -> bool:
+    return True
+
+
+def _breath(clause: Clause, token: Token) -> bool:
+    return token.senses["quality_breath"] == "breathy" or (
+        _of_voice(clause) and not _sentence_has(clause, "quality_noise", "noisy")
+    )
+
+
+def _register(clause: Clause, token: Token) -> bool:
+    """ "low" of a pitch or a voice, not of a noise floor or a volume."""
+    behind = _follows(clause, token)
+    if behind is not None and (
+        behind.get("attribute") not in (None, "pitch") or behind.get("part")
+    ):
+        return False
+    if "pitch" in token.text.lower() or "register" in token.text.lower():
+        return True
+    near = clause.nearest(token, "attribute", frozenset(("pitch",)), reach=40)
+    return near is not None or _of_voice(clause)
+
+
+def _liveliness(clause: Clause, token: Token) -> bool:
+    return (
+        len(token.text.split()) > 1
+        or _of_voice(clause)
+        or (clause.nearest(token, "attribute", frozenset(("pitch",))) is not None)
+    )
+
+
+def _tremor(clause: Clause, token: Token) -> bool:
+    if token.senses["quality_tremor"] == "trembling" or "vibrato" in token.text.lower():
+        return True
+    near = clause.nearest(token, "attribute", frozenset(("tempo", "level", "pitch")), reach=40)
+    return _of_voice(clause) and (near is None or near.senses["attribute"] == "pitch")
+
+
+def _level(clause: Clause, token: Token) -> bool:
+    behind = _follows(clause, token)
+    return behind is None or behind.get("subject") != "noise"
+
+
+def _rate(clause: Clause, token: Token) -> bool:
+    return _of_voice(clause) and not _sentence_has(clause, "trend_tempo", "rising", "falling")
+
+
+def _length(clause: Clause, token: Token) -> bool:
+    behind = _follows(clause, token)
+    measured = any(t.get("unit") and adjacent(clause, t, token) for t in clause.tokens)
+    return not measured and (behind is None or behind.get("attribute") in (None, "pitch", "gap"))
+
+
+def _vowel(clause: Clause, token: Token) -> bool:
+    before = clause.text[: token.start - clause.start].rstrip().lower()
+    named = re.search(r"(vowel|holds|sings?|sung|sound|an?|the|held|is|/)$", before) is not None
+    return named or "vowel" in clause.text.lower()
+
+
+def _mode(clause: Clause, token: Token) -> bool:
+    return not _chord(clause, token)
+
+
+def _chord(clause: Clause, token: Token) -> bool:
+    return token.senses["quality_chord"] in ("diminished", "augmented") or _sentence_has(
+        clause, "subject", "chord"
+    )
+
+
+def _accent(clause: Clause, token: Token) -> bool:
+    return clause.nearest(token, "subject", frozenset(("beat", "click"))) is not None and bool(
+        ordinals(clause)
+    )
+
+
+def _spacing(clause: Clause, token: Token) -> bool:
+    near = clause.nearest(token, "subject", EVENTS | {"click", "beat", "gap", "sound", "note"})
+    return near is not None
+
+
+QUALITIES: dict[str, Callable[[Clause, Token], bool]] = {
+    "breath": _breath,
+    "voicing": _sure,
+    "liveliness": _liveliness,
+    "tremor": _tremor,
+    "noise": _sure,
+    "room": _sure,
+    "chord": _chord,
+    "mode": _mode,
+    "rate": _rate,
+    "vowel": _vowel,
+    "timbre": _sure,
+    "accent": _accent,
+    "spacing": _spacing,
+    "register": _register,
+    "length": _length,
+    "level": _level,
+    "brightness": _sure,
+}
+"""Quality -> does the word carry it here? In the order in which an ambiguous word is tried."""
+
+
+def qualities(clause: Clause) -> Iterator[Claim]:
+    """ "breathy", "in a minor key", "a soft drum", "the first timbre is hollow"."""
+    for name, fits in QUALITIES.items():
+        for t in clause.having(f"quality_{name}"):
+            if alternative(clause, t) or not fits(clause, t):
+                continue
+            thing = clause.nearest(
+                t, "subject", frozenset(("voice", *EVENTS, "note", "tone", "beat")), reach=40
+            )
+            subject = thing.senses["subject"] if thing is not None else ""
+            about = part(clause, t, subject=subject)
+            yield make(clause, "quality", name, t.senses[f"quality_{name}"], t, about=about)
+
+
+_ARTICLE = re.compile(
+    r"(?:\ba|\ban|\bsome|\banother|\bno|\bonly|\bjust|\bany|\bsoft|\bloud)(?:\s+[\w-]+){0,2}\s*$",
+    re.I,
+)
+_DEFINITE = re.compile(r"\b(?:the|this|that|each|every|its|their)(?:\s+[\w-]+){0,2}\s*$", re.I)
+_PRESENT = EVENTS | BACKGROUNDS | {"voice", "speech", "music", "echo", "noise", "melody", "chord"}
+_VERBAL = re.compile(
+    r"(?:barks?|rings?|honks?|knocks|chirps|claps|beeps|tolls|whistles|tweets|blares)$", re.I
+)
+
+
+def _stated(clause: Clause, t: Token) -> bool:
+    """Is the thing said to be there, rather than named in passing ("the bell is loud")?"""
+    before = clause.text[: t.start - clause.start]
+    heard = any(w.is_word("hear") and w is not t for w in clause.tokens)
+    behind = any(w.is_word("behind") for w in clause.tokens) and t.senses["subject"] in BACKGROUNDS
+    if heard or behind or denied(clause, t):
+        return True
+    if _DEFINITE.search(before):
+        return bool(re.search(r"\bis\s+(?:the\s+)?(?:sound of\s+)?(?:the\s+)?$", before, re.I))
+    alone = not re.search(r"\w", before) and len(clause.text.split()) <= 4
+    named = re.search(r"\b(?:is|was|are|it's|like|of|be)\s+$", before, re.I) is not None
+    return bool(_ARTICLE.search(before)) or alone or named
+
+
+def presences(clause: Clause) -> Iterator[Claim]:
+    """ "I hear a bell", "no rain", "the second sound is a bark"."""
+    weak = {"noise", "echo", "melody", "chord", "music", "speech", "voice"}
+    for t in clause.having("unmeasurable"):
+        if not alternative(clause, t) and _stated(clause, t):
+            about = part(clause, t, subject=t.text.lower(), reach=25)
+            yield make(clause, "presence", "presence", True, t, about=about)
+    for t in clause.having("subject"):
+        subject = t.senses["subject"]
+        if subject not in _PRESENT or alternative(clause, t) or not _stated(clause, t):
+            continue
+        others = [w for w in clause.tokens if w.used and w is not t]
+        if subject in weak and others and not denied(clause, t):
+            continue
+        about = part(clause, t, subject=subject, reach=25)
+        yield make(clause, "presence", "presence", True, t, about=about)

@@ -1,0 +1,297 @@
+"""Claims that relate: comparisons, superlatives, courses in time, contours, orders."""
+
+import re
+from collections.abc import Iterator
+
+from auscult.verify.claims import REST, Claim, Part
+from auscult.verify.rules_base import (
+    EVENTS,
+    adjacent,
+    alternative,
+    clip_of,
+    is_unit,
+    make,
+    ordinals,
+    part,
+)
+from auscult.verify.text import Clause, Token
+
+_OTHER = {1: 2, 2: 1}
+
+
+def _side(clause: Clause, t: Token) -> Part | None:
+    """What one side of a comparison names: an ordinal, a clip, an event; None for other words."""
+    clip = clip_of(clause, t)
+    if clip is not None:
+        return Part(clip=clip)
+    if t.get("ordinal") and not is_unit(clause, t):
+        return Part(place=int(t.senses["ordinal"]), clip=clause.clip)
+    if t.get("subject") in EVENTS:
+        return Part(subject=t.senses["subject"], clip=clause.clip)
+    return None
+
+
+def _sides(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
+    """(A, B) of "A is more than B"; where one is left out and two are compared, the other one."""
+    than = next((t for t in clause.tokens if t.is_word("than") and t.start >= key.start), None)
+    if clause.lexicon.than == "after":
+        return _sides_than_after(clause, key)
+    if clause.lexicon.language == "zh":
+        than = next((t for t in clause.tokens if t.is_word("than") and t.start <= key.start), None)
+        if than is not None:
+            left = [s for t in clause.tokens if t.end <= than.start and (s := _side(clause, t))]
+            right = [
+                s for t in clause.tokens
+                if than.end <= t.start <= key.start and (s := _side(clause, t))
+            ]  # fmt: skip
+            return (left[-1] if left else None, right[0] if right else None)
+    before = [(t, s) for t in clause.tokens if t.end <= key.start and (s := _side(clause, t))]
+    if than is None or than is key:
+        after = [s for t in clause.tokens if t.start >= key.end and (s := _side(clause, t))]
+        if than is None:
+            return (before[-1][1] if before else (after[0] if after else None), None)
+        return (before[-1][1] if before else None, after[0] if after else None)
+    right = [s for t in clause.tokens if t.start >= than.end and (s := _side(clause, t))]
+    middle = [
+        s for t in clause.tokens if key.end <= t.start and t.end <= than.start
+        and (s := _side(clause, t))
+    ]  # fmt: skip
+    left = before[-1][1] if before else (middle[0] if middle else None)
+    if middle and key.get("more") == "count":
+        left = middle[0]
+    return left, right[0] if right else None
+
+
+def _sides_than_after(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
+    """Korean: what is compared with stands before its marker."""
+    than = next((t for t in clause.tokens if t.is_word("than")), None)
+    named = [(t, s) for t in clause.tokens if t.start < key.start and (s := _side(clause, t))]
+    if than is None:
+        return (named[-1][1] if named else None), None
+    other = next((s for t, s in reversed(named) if t.end <= than.start), None)
+    mine = next((s for _, s in named if s != other), None)
+    return mine, other
+
+
+_OVERRIDES = frozenset(
+    ("level", "tempo", "pitch", "noise", "reverberation", "gap", "duration", "brightness", "breath")
+)
+_NOUNS: dict[str, str] = {"gap": "gap", "pause": "gap", "silence": "gap", "echo": "reverberation"}
+
+
+def _property(clause: Clause, key: Token, table: str) -> str:
+    """The property compared: the word's own, unless one stands right beside it."""
+    own = key.senses[table]
+    named = clause.nearest(key, "attribute", _OVERRIDES, reach=14)
+    if own == "size":
+        return named.senses["attribute"] if named is not None else ""
+    thing = clause.nearest(key, "subject", reach=30)
+    if own == "duration":
+        noun = _NOUNS.get(thing.senses["subject"], "") if thing is not None else ""
+        if noun:
+            return noun
+        if named is not None and named.senses["attribute"] in ("gap", "reverberation"):
+            return named.senses["attribute"]
+    behind = named is not None and key.end <= named.start and named.start - key.end < 4
+    if own == "pitch" and named is not None and behind:
+        return named.senses["attribute"]
+    return own
+
+
+def _between_notes(clause: Clause) -> bool:
+    """ "C5 is above A4" compares names and not sounds: logic, no claim."""
+    return bool(clause.having("note", used=True))
+
+
+def comparisons(clause: Clause) -> Iterator[Claim]:
+    """ "the second is louder than the first"; "the bell is longer than the knock"."""
+    for table in ("more", "less"):
+        for t in clause.having(table):
+            if _between_notes(clause) or alternative(clause, t):
+                continue
+            a, b = _sides(clause, t)
+            attribute = _property(clause, t, table)
+            if not attribute or (a is None and b is None):
+                continue
+            a, b = _complete(a), _complete(b)
+            a, b = a or _opposite(b), b or _opposite(a)
+            if a is not None and b is not None and a != b:
+                yield make(clause, "comparison", attribute, table, t, about=a, other=b)
+
+
+def _complete(side: Part | None) -> Part | None:
+    return side
+
+
+def _opposite(side: Part | None) -> Part | None:
+    """The other of two; more than two have no such thing."""
+    if side is None:
+        return None
+    if side.subject:
+        return REST
+    if side.clip is not None and side.place is None:
+        return Part(clip=_OTHER[side.clip]) if side.clip in _OTHER else REST
+    if side.place in _OTHER:
+        return Part(place=_OTHER[side.place], clip=side.clip)
+    return REST
+
+
+def superlatives(clause: Clause) -> Iterator[Claim]:
+    """ "the third note is the highest"; "the loudest sound comes last"."""
+    for table, value in (("most", "more"), ("least", "less")):
+        for t in clause.having(table):
+            if alternative(clause, t):
+                continue
+            named = [(abs(w.start - t.start), s) for w in clause.tokens if (s := _side(clause, w))]
+            if not named:
+                continue
+            places = [p for p in named if p[1].place is not None] or named
+            about = min(places, key=lambda p: p[0])[1]
+            attribute = _property(clause, t, table)
+            yield make(clause, "comparison", attribute, value, t, about=about, other=REST)
+
+
+def equalities(clause: Clause) -> Iterator[Claim]:
+    """ "both clips are equally noisy"; "the two notes have the same pitch"."""
+    for t in clause.having("same"):
+        named = clause.nearest(t, "attribute", _OVERRIDES, reach=30)
+        sides = [s for w in clause.tokens if (s := _side(clause, w))]
+        if named is None or alternative(clause, t):
+            continue
+        pair = len(sides) == 2 or any(w.number == 2 for w in clause.tokens)
+        if not pair:
+            continue
+        a, b = sides[:2] if len(sides) == 2 else (Part(place=1), Part(place=2))
+        yield make(clause, "comparison", named.senses["attribute"], "same", t, about=a, other=b)
+
+
+_STRONG = frozenset(("pitch", "level", "tempo", "brightness"))
+_WEAK_WORDS = re.compile(
+    r"voice|hum|note|tone|line|beats?|clicks?|clicking|pulse|speed|click", re.I
+)
+
+
+def _course(clause: Clause, t: Token, table: str) -> str:
+    """The attribute whose course a trend word tells; "" where no word says."""
+    if table != "trend":
+        return table.removeprefix("trend_")
+    named = clause.nearest(t, "attribute", _STRONG)
+    if named is None:
+        for other in clause.sentence:
+            if other.start < clause.start:
+                found = [w for w in other.tokens if w.get("attribute") in _STRONG]
+                named = found[-1] if found else named
+    if named is None:
+        return ""
+    if t.senses["trend"] == "level" and _WEAK_WORDS.fullmatch(named.text):
+        return ""
+    return named.senses["attribute"]
+
+
+def contours(clause: Clause) -> Iterator[Claim]:
+    """The steps of a melody: "up, up, down"."""
+    ways = {"rising": "up", "falling": "down", "level": "same"}
+    found = [t for t in clause.having("trend") if t.senses["trend"] in ways]
+    run: list[Token] = []
+    for t in found:
+        if run and not adjacent(
+            clause, run[-1], t, r"[\s,\-–]*(?:and|then|again|→|->)*[\s,]*(?:then)?\s*"
+        ):
+            if len(run) > 2:
+                break
+            run = []
+        run.append(t)
+    melodic = any(
+        t.get("attribute") in ("contour", "interval")
+        or t.get("subject") in ("melody", "note", "tone")
+        for t in clause.tokens
+    )
+    if len(run) > 2 or (len(run) == 2 and melodic):
+        steps = tuple(ways[t.senses["trend"]] for t in run)
+        where = Part(clip=clause.clip)
+        yield make(clause, "direction", "contour", steps, *run, about=where)
+
+
+def directions(clause: Clause) -> Iterator[Claim]:
+    """A course in time: "the pitch rises", "it gets louder", "the clicks slow down"."""
+    for table in ("trend_level", "trend_tempo", "trend_brightness", "trend"):
+        found = clause.having(table)
+        for i, t in enumerate(found):
+            if t.used or alternative(clause, t):
+                continue
+            attribute = _course(clause, t, table)
+            if not attribute or _quality_instead(clause, t, attribute):
+                continue
+            value, used = t.senses[table], [t]
+            rest = found[i + 1] if i + 1 < len(found) else None
+            if rest is not None and {value, rest.senses[table]} == {"rising", "falling"}:
+                value, used = f"{value}-{rest.senses[table]}", [t, rest]
+            about = part(clause, t, subject=_who(clause, t))
+            yield make(clause, "direction", attribute, value, *used, about=about)
+
+
+def _quality_instead(clause: Clause, t: Token, attribute: str) -> bool:
+    """ "steady" of a trembling voice, "evenly spaced" clicks: a quality and no course."""
+    return (
+        attribute == "pitch"
+        and t.get("quality_tremor") is not None
+        and any(w.get("quality_tremor") == "trembling" for w in clause.tokens)
+    )
+
+
+def _who(clause: Clause, t: Token) -> str:
+    thing = clause.nearest(t, "subject", frozenset(("voice", "engine", *EVENTS)))
+    return thing.senses["subject"] if thing is not None else ""
+
+
+_LIST = r"(?:[\s,]|\b(?:and|then|a|an|another|one|more|finally|by|is|followed|next|lastly|the|last|of|after|that|also|->|→)\b|→|->)*"
+
+
+def orders(clause: Clause) -> Iterator[Claim]:
+    """What comes after what: a list in time, or one thing before another."""
+    found = [t for t in clause.having("subject", used=False) if t.senses["subject"] in EVENTS]
+    timbres = clause.having("quality_timbre")
+    if len(timbres) > 1 and len(found) == 0:
+        names = tuple(t.senses["quality_timbre"] for t in timbres)
+        yield make(clause, "order", "sequence", names, *timbres, about=Part(clip=clause.clip))
+        return
+    if len(found) < 2 or any(alternative(clause, t) for t in found):
+        return
+    marks = [t for t in clause.tokens if t.is_word("before") or t.is_word("after")]
+    if len(found) == 2 and found[0].senses["subject"] != found[1].senses["subject"]:
+        inner = [m for m in marks if found[0].end <= m.start and m.end <= found[1].start]
+        if inner and inner[0].text.lower() not in (
+            "then",
+            "and then",
+            "followed by",
+            "is followed by",
+        ):
+            pair = tuple(t.senses["subject"] for t in found)
+            pair = pair[::-1] if inner[0].is_word("after") else pair
+            yield make(clause, "order", "before", pair, *found, about=Part(clip=clause.clip))
+            return
+    yield from _listed(clause, found, marks)
+
+
+def _listed(clause: Clause, found: list[Token], marks: list[Token]) -> Iterator[Claim]:
+    """ "a knock, two claps and then a bell" with the numbers spelled out; bare lists as in "knock,
+    knock, bell". Articles and "and" alone make no order: those are presences."""
+    names: list[str] = []
+    for t in found:
+        before = [w for w in clause.tokens if w.end <= t.start and t.start - w.end < 12]
+        number = before[-1].number if before and before[-1].number is not None else 1
+        if before and before[-1].number is not None and not before[-1].get("ordinal"):
+            before[-1].used = True
+        names += [t.senses["subject"]] * int(number)
+    gaps = [clause.between(a, b) for a, b in zip(found, found[1:], strict=False)]
+    bare = all(re.fullmatch(r"[\s,→>\-]*", gap) for gap in gaps)
+    ordered = bool(marks) or bool(ordinals(clause)) or bare or "order" in clause.text
+    listed = all(re.fullmatch(r"(?:[\s,.→>\-]|\w+[\s,]){0,8}", gap) for gap in gaps)
+    if not (ordered and listed):
+        return
+    about = Part(clip=clause.clip)
+    if len(set(names)) == 1:
+        about = Part(subject=names[0], clip=clause.clip)
+        yield make(clause, "count", "count", float(len(names)), *found, about=about)
+    else:
+        yield make(clause, "order", "sequence", tuple(names), *found, about=about)

@@ -1,0 +1,243 @@
+"""Claims with a number: values with a unit, named intervals, notes, counts, metre, times."""
+
+from collections.abc import Iterator
+
+from auscult.verify.claims import Claim, Part
+from auscult.verify.rules_base import (
+    BACKGROUNDS,
+    EVENTS,
+    THINGS,
+    adjacent,
+    alternative,
+    is_unit,
+    make,
+    ordinals,
+    part,
+)
+from auscult.verify.text import Clause, Token
+
+UNITS: dict[str, tuple[float, str, frozenset[str]]] = {
+    "Hz": (1.0, "pitch", frozenset(("pitch", "modulation", "brightness"))),
+    "kHz": (1000.0, "pitch", frozenset(("pitch", "modulation", "brightness"))),
+    "bpm": (1.0, "tempo", frozenset(("tempo",))),
+    "s": (1.0, "", frozenset(("gap", "duration", "reverberation", "time"))),
+    "ms": (0.001, "", frozenset(("gap", "duration", "reverberation", "time"))),
+    "st": (1.0, "interval", frozenset(("interval", "pitch_range"))),
+    "tone": (2.0, "interval", frozenset(("interval",))),
+    "octave": (12.0, "interval", frozenset(("interval", "pitch_range"))),
+    "cent": (0.01, "interval", frozenset(("interval", "pitch_range"))),
+    "dB": (1.0, "", frozenset(("snr", "level_change"))),
+    "lufs": (1.0, "level", frozenset(("level",))),
+    "dbfs": (1.0, "level", frozenset(("level",))),
+    "wpm": (1.0, "words_per_minute", frozenset(("rate",))),
+    "syll": (1.0, "rate", frozenset(("rate",))),
+}
+"""Unit -> (factor, attribute where no word says otherwise, attributes that a word can name)."""
+
+_DEFAULTS = {"time", "gap", "duration", "reverberation", "snr", "level_change", "pitch_range"}
+
+
+def _attribute(clause: Clause, unit: Token) -> str:
+    """Which quantity a number with this unit measures, by the nearest word that names one."""
+    _, default, among = UNITS[unit.senses["unit"]]
+    if default and default not in _DEFAULTS and len(among) == 1:
+        return default
+    named = clause.nearest(unit, "attribute", among)
+    if named is None:
+        return default
+    return named.senses["attribute"]
+
+
+def _subject(clause: Clause, at: Token, among: frozenset[str]) -> Token | None:
+    return clause.nearest(at, "subject", among)
+
+
+_SOUNDING = EVENTS | THINGS | BACKGROUNDS
+
+
+def _about(clause: Clause, at: Token, attribute: str) -> Part:
+    thing = _subject(clause, at, _SOUNDING)
+    name = thing.senses["subject"] if thing is not None else ""
+    if attribute in ("gap", "tempo", "interval", "reverberation", "snr", "level_change"):
+        name = ""
+    return part(clause, at, subject=name)
+
+
+def values(clause: Clause) -> Iterator[Claim]:
+    """A number with its unit: "440 Hz", "120 bpm", "0.4 s apart", "down by 6 dB"."""
+    for i, number in enumerate(clause.tokens[:-1]):
+        unit = clause.tokens[i + 1]
+        if number.number is None or number.used or not unit.get("unit"):
+            continue
+        if not adjacent(clause, number, unit) or alternative(clause, unit):
+            continue
+        attribute = _attribute(clause, unit)
+        if not attribute:
+            continue
+        value = abs(number.number) * UNITS[unit.senses["unit"]][0]
+        if attribute == "level":
+            value = number.number
+        if attribute == "time":
+            yield from _time(clause, number, unit, value)
+            continue
+        about = _about(clause, number, attribute)
+        yield make(clause, "value", attribute, round(value, 6), number, unit, about=about)
+
+
+def _time(clause: Clause, number: Token, unit: Token, value: float) -> Iterator[Claim]:
+    """ "the bell starts at 0.4 s": a time needs something that happens then."""
+    thing = _subject(clause, number, EVENTS | THINGS)
+    if thing is None and not ordinals(clause):
+        return
+    name = thing.senses["subject"] if thing is not None else ""
+    found = [number, unit] + ([thing] if thing is not None and not thing.used else [])
+    yield make(clause, "time", "time", value, *found, about=part(clause, number, subject=name))
+
+
+def intervals(clause: Clause) -> Iterator[Claim]:
+    """A named interval: "a perfect fifth apart"."""
+    for t in clause.having("interval"):
+        if alternative(clause, t):
+            continue
+        yield make(clause, "value", "interval", float(t.senses["interval"]), t)
+
+
+def notes(clause: Clause) -> Iterator[Claim]:
+    """Note names: one is a value, several in a row are a sequence in time."""
+    found = clause.having("note")
+    if not found or any(clause.having(table) for table in ("more", "less", "same")):
+        return
+    groups: list[list[Token]] = []
+    for t in found:
+        if groups and adjacent(clause, groups[-1][-1], t, r"[\s,]*(?:and|then|to|->|→|–|-)?[\s,]*"):
+            groups[-1].append(t)
+        elif not alternative(clause, t):
+            groups.append([t])
+    for group in groups:
+        names = tuple(t.senses["note"] for t in group)
+        if len(group) == 1:
+            yield make(clause, "value", "note", names[0], group[0])
+        else:
+            where = part(clause, group[0], reach=0)
+            yield make(clause, "order", "sequence", names, *group, about=where)
+
+
+def meter(clause: Clause) -> Iterator[Claim]:
+    """ "four beats to the bar", "an accent every 3 beats", "3/4"."""
+    if not any(t.is_word("per_bar") for t in clause.tokens):
+        return
+    for t in clause.tokens:
+        if t.number is None or t.used or t.number > 12 or t.number < 2 or alternative(clause, t):
+            continue
+        if "/" in clause.text[t.end - clause.start : t.end - clause.start + 1]:
+            yield make(clause, "count", "meter", t.number, t, about=Part(subject="beat"))
+            return
+        beat = _subject(clause, t, frozenset(("beat", "click", "note", "sound")))
+        if beat is not None:
+            yield make(clause, "count", "meter", t.number, t, about=Part(subject="beat"))
+            return
+    for t in ordinals(clause):
+        beat = _subject(clause, t, frozenset(("beat", "click")))
+        every = clause.text[max(0, t.start - clause.start - 7) : t.start - clause.start]
+        if beat is not None and "every" in every.lower():
+            value = float(t.senses["ordinal"])
+            yield make(clause, "count", "meter", value, t, about=Part(subject="beat"))
+            return
+
+
+_COUNTED = EVENTS | THINGS | frozenset(("beep", "syllable", "silence", "crickets"))
+_NOT_COUNTS = (
+    "the",
+    "this",
+    "that",
+    "each",
+    "another",
+    "which",
+    "any",
+    "every",
+    "no",
+    "other",
+    "step",
+)
+
+
+def _counts_one(clause: Clause, number: Token) -> bool:
+    """ "one" is a number in "one knock", not in "the second one" or "this one"."""
+    before = clause.text[: number.start - clause.start].rstrip().rsplit(" ", 1)[-1].lower()
+    return before not in _NOT_COUNTS
+
+
+def counts(clause: Clause) -> Iterator[Claim]:
+    """ "three knocks", "it rings twice", "the count of barks is 2"."""
+    yield from _times(clause)
+    yield from _tally(clause)
+    yield from _numbered(clause)
+
+
+def _times(clause: Clause) -> Iterator[Claim]:
+    for t in clause.tokens:
+        value = t.get("times")
+        if t.used or value is None or alternative(clause, t):
+            continue
+        thing = _subject(clause, t, _COUNTED - {"beat", "gap"})
+        if thing is None:
+            continue
+        about = Part(subject=thing.senses["subject"], clip=part(clause, t).clip)
+        yield make(clause, "count", "count", float(value), t, thing, about=about)
+    for t in clause.tokens:
+        after = clause.text[t.end - clause.start :].lstrip().lower()
+        if t.number is None or t.used or not after.startswith(("times", "x ", "×")):
+            continue
+        thing = _subject(clause, t, _COUNTED - {"beat", "gap"})
+        if thing is not None and not alternative(clause, t):
+            about = Part(subject=thing.senses["subject"], clip=part(clause, t).clip)
+            yield make(clause, "count", "count", t.number, t, thing, about=about)
+
+
+def _tally(clause: Clause) -> Iterator[Claim]:
+    """ "Counting knock: 1, 2, 3." and "number of barks: 2": the last number of the run counts."""
+    for word in clause.having("attribute", "count", used=True):
+        run = [t for t in clause.tokens if t.number is not None and t.start > word.end]
+        thing = clause.nearest(word, "subject", _COUNTED, reach=30)
+        if not run or thing is None or any(t.used for t in run[:1]):
+            continue
+        last = run[0]
+        for t in run[1:]:
+            if (
+                adjacent(clause, last, t, r"[\s,]*(?:and)?\s*")
+                and t.number == (last.number or 0) + 1
+            ):
+                last = t
+            else:
+                break
+        if clause.text[last.end - clause.start :].strip(" .,") and last is run[0]:
+            following = clause.tokens[clause.tokens.index(last) + 1 :][:1]
+            if following and (following[0].get("unit") or following[0].get("subject")):
+                continue
+        about = Part(subject=thing.senses["subject"], clip=clause.clip)
+        value = float(last.number or 0)
+        yield make(
+            clause, "count", "count", value, last, *run[: run.index(last)], thing, about=about
+        )
+
+
+def _numbered(clause: Clause) -> Iterator[Claim]:
+    for i, t in enumerate(clause.tokens):
+        if t.number is None or t.used or t.number != int(t.number) or alternative(clause, t):
+            continue
+        after = [w for w in clause.tokens[i + 1 :] if w.start - t.end < 28 and w.chunk == t.chunk]
+        thing = next((w for w in after if w.get("subject") in _COUNTED), None)
+        between = after[: after.index(thing)] if thing is not None else []
+        if thing is None or thing.used or is_unit(clause, thing):
+            continue
+        if any(w.number is not None or w.get("unit") or w.get("note") for w in between):
+            continue
+        if t.number == 1 and not _counts_one(clause, t):
+            continue
+        subject = thing.senses["subject"]
+        if subject in ("beat", "gap") and t.number == 1:
+            continue
+        if "of" in clause.between(t, thing).split() and t.number == 1:
+            continue
+        about = Part(subject=subject, clip=part(clause, t).clip)
+        yield make(clause, "count", "count", t.number, t, thing, about=about)

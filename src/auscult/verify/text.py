@@ -1,0 +1,192 @@
+"""From a text to clauses of tokens: what the grammar's rules read."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from auscult.audio.synth import NOTE_NAMES
+from auscult.verify.lexicon import Lexicon
+
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{2,80}'(?!\w)")
+_SENTENCE = re.compile(r"(?<=[.!?])[)\"']*\s+|\n+|(?<=[。！？])")
+_CLAUSE = re.compile(
+    r"\s*;\s*|\s+[—–-]{1,2}\s+|—|\s*[()]\s*|,?\s+\b(?:but|while|whereas|although|though|yet|however|"
+    r"because|since|so)\b\s+|[；，](?=但|而|却)|…|\.\.\.",
+    re.IGNORECASE,
+)
+_NUMBER = r"(?<![\w.#])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w#]*#)"
+_NOTE = r"(?<![\w#])[A-G](?:\s?#|♯|♭|b|[\s-]sharp|[\s-]flat)?\s?-?[0-8](?![\w.]*\d|\w)"
+_CLASS = (
+    r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
+    r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"
+)
+_CLIP = r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?(?:[12345]|[AB](?!\w))"
+_PLACE = (
+    r"\b(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat)\s+"
+    r"(?:#|no\.?\s*|number\s+)?[1-8](?![\w.]*\d|\s*(?:hz|khz|bpm|s\b|sec|ms|db|semi|half|beats))"
+)
+_SPAN = (
+    r"\b(?:between|from)\s+(?P<a>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)?\s*(?:and|to|until|-)\s*"
+    r"(?P<b>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)\b"
+)
+_SPECIAL = re.compile(
+    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|(?P<note>{_NOTE}|{_CLASS})|"
+    f"(?P<num>{_NUMBER})",
+    re.IGNORECASE,
+)
+_FLATS = {"D": "C#", "E": "D#", "G": "F#", "A": "G#", "B": "A#", "C": "B", "F": "E"}
+
+
+def note_of(text: str) -> str:
+    """The name with a sharp: "Bb3" and "B flat 3" -> "A#3"; without octave "Bb" -> "A#"."""
+    letter, octave = text[0], re.search(r"-?\d", text)
+    rest = text[1:].lower()
+    if "sharp" in rest or "#" in rest or "♯" in rest:
+        letter += "#"
+    elif "flat" in rest or "♭" in rest or rest.startswith("b"):
+        letter = _FLATS[letter]
+    known = {"E#": "F", "B#": "C"}
+    letter = known.get(letter, letter)
+    assert letter in NOTE_NAMES, letter
+    return letter + (octave[0] if octave else "")
+
+
+@dataclass(slots=True)
+class Token:
+    """A word or phrase with a meaning. Example: "higher" -> senses {"more": "pitch"}.
+
+    `number` is set for numerals and number words, `chunk` counts the commas before it.
+    """
+
+    text: str
+    start: int
+    end: int
+    senses: Mapping[str, str]
+    number: float | None = None
+    chunk: int = 0
+    used: bool = False
+
+    def get(self, table: str) -> str | None:
+        """The entry of the table that the word stands for, if any."""
+        return self.senses.get(table)
+
+    def is_word(self, entry: str) -> bool:
+        """Is it the small word `entry` (table `word`)?"""
+        return self.senses.get("word") == entry
+
+
+@dataclass(slots=True)
+class Clause:
+    """One statement: its tokens, and the clip that an earlier label ("Clip 2:") put in force.
+
+    Example: "the second note is higher than the first" has tokens second, note, higher, than, first.
+    """
+
+    text: str
+    start: int
+    tokens: list[Token]
+    lexicon: Lexicon
+    clip: int | None = None
+    sentence: list["Clause"] = field(default_factory=list)
+
+    def between(self, a: Token, b: Token) -> str:
+        """The text between two tokens."""
+        return self.text[a.end - self.start : b.start - self.start]
+
+    def having(self, table: str, entry: str | None = None, *, used: bool = False) -> list[Token]:
+        """Tokens with a sense in the table (a given entry of it), used ones only when asked."""
+        return [
+            t
+            for t in self.tokens
+            if (used or not t.used)
+            and (t.get(table) == entry if entry is not None else t.get(table) is not None)
+        ]
+
+    def nearest(
+        self, at: Token, table: str, among: frozenset[str] | None = None, *, reach: int = 80
+    ) -> Token | None:
+        """The closest token with a sense in the table; one that follows counts as a bit further."""
+        best, least = None, float(reach)
+        for t in self.tokens:
+            entry = t.get(table)
+            if t is at or entry is None or (among is not None and entry not in among):
+                continue
+            far = at.start - t.end if t.start < at.start else 1.3 * (t.start - at.end) + 4
+            if far < least:
+                best, least = t, far
+        return best
+
+
+def _mask(text: str) -> str:
+    """Quoted words and questions as blanks: they are not what the speaker claims to hear."""
+    out = _QUOTED.sub(lambda m: " " * len(m[0]), text)
+    return re.sub(r"[^.!?;。？！\n]*[?？]", lambda m: " " * len(m[0]), out)
+
+
+def _special(m: re.Match[str], offset: int) -> Token:
+    """A token with a value of its own: clip label, numbered note, span, note name, number."""
+    senses: dict[str, str] = {}
+    number = None
+    if m["clip"]:
+        digit = m[0][-1].upper()
+        senses = {"clip": {"A": "1", "B": "2"}.get(digit, digit)}
+    elif m["place"]:
+        senses = {"ordinal": m[0][-1], "subject": m[0].split()[0].lower()}
+    elif m["span"]:
+        senses = {"span": f"{m['a']} {m['b']}"}
+    elif m["note"]:
+        senses = {"note": note_of(m[0])}
+    else:
+        number = float(m[0].replace(",", "").replace("−", "-"))
+    return Token(m[0], offset + m.start(), offset + m.end(), senses, number)
+
+
+def _tokens(text: str, offset: int, lexicon: Lexicon) -> list[Token]:
+    found: list[Token] = []
+    blank = list(text)
+    for m in _SPECIAL.finditer(text):
+        if m["note"] and not m[0][0].isupper():
+            continue
+        found.append(_special(m, offset))
+        blank[m.start() : m.end()] = "\x00" * len(m[0])
+    for m in lexicon.pattern.finditer("".join(blank)):
+        senses = lexicon.meaning(m[0])
+        word = senses.get("number")
+        number = float(word) if word is not None else None
+        found.append(Token(m[0], offset + m.start(), offset + m.end(), senses, number))
+    found.sort(key=lambda t: t.start)
+    for t in found:
+        t.chunk = len(re.findall(r"[,，、](?!\d{3})", text[: t.start - offset]))
+    return found
+
+
+def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    at = 0
+    for m in pattern.finditer(text):
+        if text[at : m.start()].strip():
+            yield at, text[at : m.start()]
+        at = m.end()
+    if text[at:].strip():
+        yield at, text[at:]
+
+
+_LABEL = re.compile(rf"\s*({_CLIP}|(?:first|second)\s+(?:clip|recording))\s*:", re.IGNORECASE)
+
+
+def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
+    """The statements of a text, in order; questions, quotations and conditions are left out."""
+    clip: int | None = None
+    for at, sentence in _pieces(_mask(text), _SENTENCE):
+        label = _LABEL.match(sentence)
+        if label:
+            name = label[1].lower()
+            clip = 1 if name.startswith("first") or name[-1] in "1a" else 2
+        group: list[Clause] = []
+        for shift, piece in _pieces(sentence, _CLAUSE):
+            tokens = _tokens(piece, at + shift, lexicon)
+            if any(t.is_word("if") for t in tokens):
+                continue
+            group.append(Clause(piece, at + shift, tokens, lexicon, clip))
+        for clause in group:
+            clause.sentence = group
+            yield clause

@@ -1,0 +1,125 @@
+"""Claims against clips: the finding for each, with a sentence for a person."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from auscult.types import Audio
+from auscult.verify.checks import CHECKS, Outcome, focus, pick_sounds
+from auscult.verify.claims import (
+    AMBIGUOUS,
+    CONTRADICTED,
+    SUPPORTED,
+    UNVERIFIABLE,
+    Claim,
+    Finding,
+    Part,
+)
+from auscult.verify.compare import check_comparison
+from auscult.verify.listening import Listening
+from auscult.verify.measures import Refused
+
+Ears = tuple[Listening, ...]
+
+_BEST = {SUPPORTED: 0, AMBIGUOUS: 1, CONTRADICTED: 2, UNVERIFIABLE: 3}
+_FLIPPED = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}
+
+
+def listen(clips: Sequence[Audio]) -> Ears:
+    """The clips of an item, measured lazily. Raises `ValueError` for none."""
+    if not clips:
+        raise ValueError("there are no clips; a claim needs at least one sound to be checked")
+    return tuple(Listening(clip) for clip in clips)
+
+
+def verify(claim: Claim, ears: Ears) -> Finding:
+    """The finding of one claim. A clip that is not named may be any: the best verdict counts."""
+    if claim.kind == "comparison":
+        return _finding(claim, _tried(lambda: check_comparison(ears, claim)), 1)
+    check = CHECKS.get((claim.kind, claim.attribute))
+    if check is None:
+        nothing = Outcome(verdict=UNVERIFIABLE, measured=f"{claim.attribute} is not measured here")
+        return _finding(claim, nothing, 1)
+    clips = [claim.about.clip] if claim.about.clip is not None else range(1, len(ears) + 1)
+    found: list[Finding] = []
+    for clip in clips:
+        if clip > len(ears):
+            outcome = Outcome(verdict=UNVERIFIABLE, measured=f"there is no clip {clip}")
+            found.append(_finding(claim, outcome, clip))
+            continue
+        ear = ears[clip - 1]
+        outcome = _tried(lambda ear=ear: check(ear, _bare(claim, ears)))
+        found.append(_finding(claim, replace(outcome, span=_span(ear, claim.about)), clip))
+    return min(found, key=lambda f: _BEST[f.verdict])
+
+
+def _bare(claim: Claim, ears: Ears) -> Claim:
+    """ "the second is reverberant" of two clips of one sound each: the place is the clip's."""
+    return claim
+
+
+def _tried(check: object) -> Outcome:
+    """A refused measurement makes the claim unverifiable and says why."""
+    assert callable(check)
+    try:
+        outcome = check()
+    except Refused as refusal:
+        return Outcome(verdict=UNVERIFIABLE, measured=str(refusal))
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+def _span(ear: Listening, about: Part) -> tuple[float, float] | None:
+    """Where in the clip the claim is to be seen."""
+    if about.span is not None:
+        return about.span
+    if about.place is not None or about.subject:
+        found = pick_sounds(ear, about)
+        if found and (about.place is not None or len(found) < len(ear.sounds) or len(found) == 1):
+            return found[0].start_s, found[-1].end_s
+    if about.region:
+        try:
+            part = focus(ear, about).seconds
+        except Refused:
+            return None
+        return (0.0, part) if about.region in ("start", "first half") else (ear.seconds - part, ear.seconds)
+    return 0.0, ear.seconds
+
+
+def describe(claim: Claim) -> str:
+    """A claim in short: "not pitch rising", "count knock 3"."""
+    value = " ".join(claim.value) if isinstance(claim.value, tuple) else claim.value
+    if isinstance(value, float):
+        value = f"{value:g}"
+    words = [claim.attribute if claim.attribute != claim.kind else claim.kind, claim.about.subject]
+    words += [str(value) if value is not True else "", claim.about.at and f"@{claim.about.at}"]
+    if claim.other is not None:
+        words.append(f"than {claim.other.subject or claim.other.at}")
+    return ("not " if claim.negated else "") + " ".join(w for w in words if w)
+
+
+def _finding(claim: Claim, outcome: Outcome, clip: int) -> Finding:
+    verdict = _FLIPPED.get(outcome.verdict, outcome.verdict) if claim.negated else outcome.verdict
+    says = f"{verdict}: claimed {describe(claim)}"
+    if verdict == UNVERIFIABLE:
+        says += f"; {outcome.measured}" if outcome.measured else ""
+    elif outcome.measured:
+        says += f", measured {outcome.measured}"
+        says += f" (tolerance {outcome.tolerance})" if outcome.tolerance else ""
+    return Finding(
+        claim=claim,
+        verdict=verdict,
+        measured=outcome.measured,
+        tolerance=outcome.tolerance,
+        function=outcome.function,
+        says=says,
+        span=outcome.span,
+        clip=clip,
+    )
+
+
+def check_text(text: str, clips: Sequence[Audio] | Ears) -> list[Finding]:
+    """Every claim of a text against the clips: extraction, then verification."""
+    from auscult.verify.extract import extract
+
+    ears = clips if clips and isinstance(clips[0], Listening) else listen(clips)  # pyright: ignore[reportArgumentType]
+    return [verify(claim, ears) for claim in extract(text)]  # pyright: ignore[reportArgumentType]
