@@ -63,8 +63,9 @@ def floor_power(x: Audio) -> Float[np.ndarray, " bands"]:
 def event_features(x: Audio, floor: Float[np.ndarray, " bands"]) -> Float[np.ndarray, " f"]:
     """Colour of both halves of a sound, its course in time and its length, in dB under its own
     level, with the clip's noise floor taken off first."""
+    x = np.pad(x, (0, max(0, 480 - len(x))))  # three frames at least: two halves and a course
     power = np.maximum(10 ** (measure.mel_db(x, BANDS) / 10) - floor, 1e-12)
-    half = max(1, len(power) // 2)
+    half = len(power) // 2
     loud = 10 * np.log10(power.mean())
     parts = [10 * np.log10(p.mean(axis=0) + 1e-12) for p in (power[:half], power[half:])]
     course = np.interp(np.arange(6) * 4 + 2, np.arange(len(power)), power.mean(axis=1), right=1e-12)

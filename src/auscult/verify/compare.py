@@ -112,7 +112,9 @@ SCALES: dict[str, Scale] = {
 }
 """Property -> how it is compared. A logarithm compares ratios: 0.1 is ten per cent."""
 
-_OF_CLIPS = frozenset(("noise", "reverberation", "breath", "rate", "brightness", "tempo", "duration"))
+_OF_CLIPS = frozenset(
+    ("noise", "reverberation", "breath", "rate", "brightness", "tempo", "duration")
+)
 
 
 def _place_is_clip(ears: tuple[Listening, ...], part: Part, attribute: str) -> bool:
@@ -134,7 +136,9 @@ def _resolve(ears: tuple[Listening, ...], part: Part, attribute: str) -> tuple[L
     return ears[clip - 1], part
 
 
-def _others(ears: tuple[Listening, ...], about: Part, attribute: str) -> list[tuple[Listening, Part]]:
+def _others(
+    ears: tuple[Listening, ...], about: Part, attribute: str
+) -> list[tuple[Listening, Part]]:
     """All the parts that a superlative leaves behind."""
     ear, part = _resolve(ears, about, attribute)
     if part.place is None and part.subject not in EVENTS:

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from auscult.audio import measure
-from auscult.audio.onsets import level_over_noise_db, rises
 from auscult.audio.speech import VOICES, WHISPER_VOICES, Manner, available, say
 from auscult.audio.synth import (
     BACKGROUNDS,
@@ -18,6 +17,7 @@ from auscult.audio.synth import (
     hum,
     lay,
     note_hz,
+    reverberate,
     rms_db,
     to_level,
     tone,
@@ -36,6 +36,7 @@ from auscult.verify.classes import (
     rest_features,
     vowel_features,
 )  # fmt: skip
+from auscult.verify.listening import Listening
 
 SEED = 20_260_707
 """Far from the gym's seeds, which all begin with its version number."""
@@ -52,13 +53,15 @@ def in_noise(rng: np.random.Generator, x: Audio, snr_db: float) -> Audio:
     return x + gain(noise, rms_db(loud) - snr_db)
 
 
-def slices(x: Audio) -> list[Audio]:
-    """The sounds: from each onset to the next, at most 0.3 s."""
-    starts = rises(level_over_noise_db(x))
-    ends = [*starts[1:], len(x) / 16000][-len(starts) :] if starts else []
+def slices(x: Audio, behind: str) -> list[Audio]:
+    """The sounds as `Listening` parts them, given what is behind them: from each onset to the next,
+    at most 0.3 s."""
+    ear = Listening(x)
+    ear.__dict__["background"] = (behind, 1.0)  # known here; the class is fitted after this
+    ends = [*ear.onsets[1:], ear.seconds]
     return [
         measure.cut(x, a - 0.005, min(b - 0.015, a + 0.3))
-        for a, b in zip(starts, ends, strict=True)
+        for a, b in zip(ear.onsets, ends[-len(ear.onsets) :] if ear.onsets else [], strict=True)
     ]
 
 
@@ -78,7 +81,7 @@ def _scene(rng: np.random.Generator, k: int) -> tuple[Audio, list[str]]:
         accents = [bool(rng.random() < 0.3) for _ in range(4)]
         x = lay([(0.05 + i * gap, click(rng, accent=a)) for i, a in enumerate(accents)])
         return finish(rng, lay([(0, x)], len(x) / 16000 + 0.1), level), ["click"] * 4
-    hz = contour(rng.uniform(0.5, 1.2), [0, rng.uniform(-5, 5)], rng.uniform(85, 270))
+    hz = contour(rng.uniform(0.5, 1.2), [0, rng.uniform(-5, 5)], rng.uniform(80, 390))
     x = vowel(rng, hz, pick(rng, list(VOWELS)), breath=float(pick(rng, (0.02, 0.3, 0.6))))
     return finish(rng, lay([(0.05, x)], len(x) / 16000 + 0.1), level), ["voice"]
 
@@ -121,14 +124,22 @@ def events(n: int, seed: int = SEED) -> Rows:
     for k in range(n):
         rng = np.random.default_rng([seed, k])
         x, names = _scene(rng, k)
+        behind = "silence"
         if k % 20 == 4:
             x, names = _chords(rng, 1 + k % 3)
         elif k % 20 == 14:
             x, names = _engine(rng, 1 + k % 3)
         elif k % 5 == 3 and k % 2 and available():
             x, names = _spoken(rng, 1)
+        if len(names) == 1 and names[0] in NAMES and rng.random() < 0.5:
+            x = reverberate(rng, x[: round(0.3 * 16000)], float(rng.uniform(0.15, 1.1)))[:16000]
+            x = finish(rng, x, 1)
+        elif k % 4 == 1:
+            behind = pick(rng, list(BACKGROUNDS))
+            under = BACKGROUNDS[behind](rng, len(x) / 16000 + 0.01)[: len(x)]
+            x = x + to_level(under, float(rng.uniform(-42, -28)))
         x = in_noise(rng, x, float("inf") if rng.random() < 0.5 else float(rng.uniform(5, 25)))
-        parts, floor = slices(x), floor_power(x)
+        parts, floor = slices(x, behind), floor_power(x)
         if names in (["voice"], ["engine"]):
             names = names * len(parts)
         if len(parts) == len(names):
@@ -222,7 +233,7 @@ def main() -> None:
 
     data: dict[str, np.ndarray] = {}
     for name, make, n in (
-        ("event", events, 3000),
+        ("event", events, 4000),
         ("background", backgrounds, 1500),
         ("vowel", vowels, 800),
     ):

@@ -112,7 +112,17 @@ class Listening:
     @cached_property
     def onsets(self) -> list[float]:
         """When something starts."""
-        return [] if self.silent else rises(self.level_db)
+        return [] if self.silent else rises(self.level_db, range_db=self._range_db)
+
+    @property
+    def _range_db(self) -> float:
+        """How far under the loudest frame a sound may start. Over a lasting background only what
+        stands out of it: crickets pulse and rain drops."""
+        name, sure = self.background
+        if name in ("silence", "unknown") or sure < 0.8:
+            return 45.0
+        level = np.convolve(self.level_db, np.ones(9) / 9, "same")
+        return float(np.clip(level.max() - np.percentile(level, 60) - 4, 8, 45))
 
     @cached_property
     def sounds(self) -> list[Sound]:
@@ -209,7 +219,10 @@ class Listening:
 
     def within(self, span: tuple[float, float]) -> "Listening":
         """The same for a part of the clip (seconds), cached; at least 10 ms."""
-        a, b = round(max(span[0], 0.0), 3), round(min(max(span[1], span[0] + 0.01), self.seconds), 3)
+        a, b = (
+            round(max(span[0], 0.0), 3),
+            round(min(max(span[1], span[0] + 0.01), self.seconds), 3),
+        )
         if (a, b) not in self._parts:
             piece = measure.cut(self.clip, a, b)
             if not len(piece):

@@ -455,9 +455,7 @@ def take(ear: Listening, name: str) -> Measured:
             name=name, value=None, unit=MEASURES[name].unit, span=span, reliability=trust,
             refused=str(error),
         )  # fmt: skip
-    return Measured(
-        name=name, value=value, unit=MEASURES[name].unit, span=span, reliability=trust
-    )
+    return Measured(name=name, value=value, unit=MEASURES[name].unit, span=span, reliability=trust)
 
 
 __all__ = ["MEASURES", "TONES", "Measure", "Measured", "Refused", "Sound", "take"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from auscult.verify.claims import REST, Claim, Part
 from auscult.verify.rules_base import (
@@ -191,7 +192,9 @@ def _course(clause: Clause, t: Token, table: str) -> str:
 def contours(clause: Clause) -> Iterator[Claim]:
     """The steps of a melody: "up, up, down"."""
     ways = {"rising": "up", "falling": "down", "level": "same"}
-    found = [t for t in clause.having("trend") if t.senses["trend"] in ways]
+    found = [
+        t for t in clause.having("trend") if t.senses["trend"] in ways and not t.get("attribute")
+    ]
     run: list[Token] = []
     for t in found:
         if run and not adjacent(
@@ -219,6 +222,8 @@ def directions(clause: Clause) -> Iterator[Claim]:
         for i, t in enumerate(found):
             if t.used or alternative(clause, t):
                 continue
+            if t.get("attribute") and len(found) > 1:
+                continue  # "the level falls": here "level" names what falls
             attribute = _course(clause, t, table)
             if not attribute or _quality_instead(clause, t, attribute):
                 continue
@@ -250,11 +255,11 @@ _LIST = r"(?:[\s,]|\b(?:and|then|a|an|another|one|more|finally|by|is|followed|ne
 def orders(clause: Clause) -> Iterator[Claim]:
     """What comes after what: a list in time, or one thing before another."""
     found = [t for t in clause.having("subject", used=False) if t.senses["subject"] in EVENTS]
-    timbres = clause.having("quality_timbre")
-    if len(timbres) > 1 and len(found) == 0:
-        names = tuple(t.senses["quality_timbre"] for t in timbres)
-        yield make(clause, "order", "sequence", names, *timbres, about=Part(clip=clause.clip))
-        return
+    for table in ("quality_timbre", "quality_accent", "quality_length", "quality_level"):
+        words = clause.having(table)
+        if len(words) > 1 and _in_a_row(clause, words):
+            names = tuple(t.senses[table] for t in words)
+            yield make(clause, "order", "sequence", names, *words, about=Part(clip=clause.clip))
     if len(found) < 2 or any(alternative(clause, t) for t in found):
         return
     marks = [t for t in clause.tokens if t.is_word("before") or t.is_word("after")]
@@ -273,6 +278,12 @@ def orders(clause: Clause) -> Iterator[Claim]:
     yield from _listed(clause, found, marks)
 
 
+def _in_a_row(clause: Clause, words: list[Token]) -> bool:
+    """ "short, long, short", "soft drum, loud drum": a list, and not words scattered about."""
+    gaps = [clause.between(a, b) for a, b in pairwise(words)]
+    return all((len(gap.split()) <= 3 and "," in gap) or not gap.strip() for gap in gaps)
+
+
 def _listed(clause: Clause, found: list[Token], marks: list[Token]) -> Iterator[Claim]:
     """ "a knock, two claps and then a bell" with the numbers spelled out; bare lists as in "knock,
     knock, bell". Articles and "and" alone make no order: those are presences."""
@@ -283,7 +294,7 @@ def _listed(clause: Clause, found: list[Token], marks: list[Token]) -> Iterator[
         if before and before[-1].number is not None and not before[-1].get("ordinal"):
             before[-1].used = True
         names += [t.senses["subject"]] * int(number)
-    gaps = [clause.between(a, b) for a, b in zip(found, found[1:], strict=False)]
+    gaps = [clause.between(a, b) for a, b in pairwise(found)]
     bare = all(re.fullmatch(r"[\s,→>\-]*", gap) for gap in gaps)
     ordered = bool(marks) or bool(ordinals(clause)) or bare or "order" in clause.text
     listed = all(re.fullmatch(r"(?:[\s,.→>\-]|\w+[\s,]){0,8}", gap) for gap in gaps)

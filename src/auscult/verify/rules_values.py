@@ -1,5 +1,6 @@
 """Claims with a number: values with a unit, named intervals, notes, counts, metre, times."""
 
+import re
 from collections.abc import Iterator
 
 from auscult.verify.claims import Claim, Part
@@ -114,12 +115,26 @@ def notes(clause: Clause) -> Iterator[Claim]:
         elif not alternative(clause, t):
             groups.append([t])
     for group in groups:
+        if _related(clause, group[0]):
+            continue
         names = tuple(t.senses["note"] for t in group)
         if len(group) == 1:
             yield make(clause, "value", "note", names[0], group[0])
         else:
             where = part(clause, group[0], reach=0)
             yield make(clause, "order", "sequence", names, *group, about=where)
+
+
+_RELATION = re.compile(
+    r"\b(?:between|over|against|above|below|under|than|from low to high|lowest first|low to high|"
+    r"ranked|sorted|order of pitch|ascending order|descending order|from high to low)\W*$",
+    re.IGNORECASE,
+)
+
+
+def _related(clause: Clause, first: Token) -> bool:
+    """ "between C4 and E4", "from low to high: C4, A4": names put in relation, not heard in turn."""
+    return _RELATION.search(clause.text[: first.start - clause.start]) is not None
 
 
 def meter(clause: Clause) -> Iterator[Claim]:

@@ -175,9 +175,9 @@ _LABEL = re.compile(rf"\s*({_CLIP}|(?:first|second)\s+(?:clip|recording))\s*:", 
 
 def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
     """The statements of a text, in order; questions, quotations and conditions are left out."""
-    clip: int | None = None
     for at, sentence in _pieces(_mask(text), _SENTENCE):
         label = _LABEL.match(sentence)
+        clip: int | None = None
         if label:
             name = label[1].lower()
             clip = 1 if name.startswith("first") or name[-1] in "1a" else 2

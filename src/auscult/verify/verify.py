@@ -81,7 +81,11 @@ def _span(ear: Listening, about: Part) -> tuple[float, float] | None:
             part = focus(ear, about).seconds
         except Refused:
             return None
-        return (0.0, part) if about.region in ("start", "first half") else (ear.seconds - part, ear.seconds)
+        return (
+            (0.0, part)
+            if about.region in ("start", "first half")
+            else (ear.seconds - part, ear.seconds)
+        )
     return 0.0, ear.seconds
 
 
