@@ -106,7 +106,8 @@ def syllable_rate(x: Audio) -> float:
 
 
 def cpps_db(x: Audio) -> float:
-    """Smoothed cepstral peak prominence in dB; the breathier a voice, the lower. nan in silence.
+    """Smoothed cepstral peak prominence in dB; the breathier a voice, the lower. nan in silence
+    and under 0.1 s.
 
     J. Hillenbrand and R. Houde (1996): how far the cepstrum's peak at the pitch period (60 to
     400 Hz) rises over its trend, averaged over the loud frames. Compare it within one voice.
@@ -114,7 +115,7 @@ def cpps_db(x: Audio) -> float:
     windows = frames(x, 0.04, HOP_S)
     level = envelope_db(x, 0.04, HOP_S)
     loud = level > max(float(level.max()) - 20, _SILENT_DB)
-    if not loud.any():
+    if not loud.any() or len(x) < 0.1 * SAMPLE_RATE:
         return float("nan")
     hann = np.hanning(windows.shape[1]).astype(np.float32)
     power = np.abs(np.asarray(rfft(windows[loud] * hann, 1024, axis=1))) ** 2
@@ -132,12 +133,12 @@ def snr_db(x: Audio) -> float:
     """Blind signal-to-noise ratio in dB: mean power of the sound over that of its rests.
 
     The noise is the 10th percentile of the level in 20 ms, the signal the mean power of what lies
-    over it by 3 dB, less the noise. nan for silence and for a level that never moves, which has no
-    rests. Good for bands of 10 dB, not as a number.
+    over it by 3 dB, less the noise. nan for silence, under 0.3 s and for a level that never
+    moves by 3 dB: it has no rests. Good for bands of 10 dB, not as a number.
     """
     level = envelope_db(x)
     low, high = np.percentile(level, (10, 95)).tolist()
-    if high < _SILENT_DB or high - low < 2:
+    if high < _SILENT_DB or high - low <= 3 or len(x) < 0.3 * SAMPLE_RATE:
         return float("nan")
     power = 10 ** (level / 10)
     noise = 10 ** (low / 10)
@@ -150,7 +151,7 @@ def snr_db(x: Audio) -> float:
 
 def _envelope(x: Audio, rate: int) -> Float[np.ndarray, " n"]:
     """Amplitude (of the analytic signal), `rate` values per second, averaged by power."""
-    size = next_fast_len(len(x), real=False) or len(x)
+    size = int(next_fast_len(max(len(x), 1)) or 1)
     half = np.asarray(rfft(x.astype(np.float64), size))
     spectrum = np.zeros(size, dtype=np.complex128)
     spectrum[: len(half)] = 2 * half
@@ -190,16 +191,16 @@ def _is_fraction(power: Float[np.ndarray, " bins"], hz: float) -> bool:
     own period has no part that repeats too.
     """
     low = power[: len(power) // 2]
-    flat = low / (uniform_filter1d(low, round(500 * _PART_S)) + 1e-9)
+    smooth = uniform_filter1d(low, round(500 * _PART_S))
+    flat = low / (smooth + smooth.max() / 1000 + 1e-9)
     r = np.asarray(irfft(flat, 4 * len(flat)))
-    rate = SAMPLE_RATE
 
     def height(lag: float) -> float:
         reach = max(2, round(0.03 * lag))
         return float(r[round(lag) - reach : round(lag) + reach + 1].max())
 
-    whole = height(rate / hz)
-    return any(height(rate / hz / part) > 0.4 * whole for part in (2, 3, 4, 5))
+    whole = height(SAMPLE_RATE / hz)
+    return any(height(SAMPLE_RATE / hz / part) > 0.55 * whole for part in (2, 3, 4, 5))
 
 
 def _own_beats(x: Audio, parts: int) -> Float[np.ndarray, "parts 2"]:
@@ -237,7 +238,7 @@ def roughness(x: Audio) -> float:
     rate = 1000
     span = round(_PART_S * rate)
     envelope = _envelope(x, rate)
-    if len(envelope) < span or float(envelope.max()) < 10 ** (_SILENT_DB / 20):
+    if len(envelope) < span or float(envelope.max(initial=0)) < 10 ** (_SILENT_DB / 20):
         return float("nan")
     part = np.lib.stride_tricks.sliding_window_view(envelope, span)[:: span // 2]
     mean = part.mean(axis=1)

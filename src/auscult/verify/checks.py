@@ -125,12 +125,12 @@ def _nearest_pitch(claimed_st: float, found: Sequence[float], text: str) -> Outc
     """The pitch nearest to the claimed one; a whole number of octaves off is ambiguous."""
     st = [_semitones(hz) for hz in found]
     best = min(st, key=lambda s: abs(s - claimed_st))
-    verdict = judged(best - claimed_st, 0.7)
+    verdict = judged(best - claimed_st, 1.0)
     octaves = (best - claimed_st) / 12
     if verdict == CONTRADICTED and abs(octaves - round(octaves)) < 0.05 and len(found) == 1:
         verdict = AMBIGUOUS
     hz = 440 * 2 ** (best / 12)
-    return Outcome(verdict=verdict, measured=text.format(hz=hz), tolerance="0.7 semitones")
+    return Outcome(verdict=verdict, measured=text.format(hz=hz), tolerance="1 semitone")
 
 
 def check_pitch(ear: Listening, claim: Claim) -> Outcome:
@@ -406,7 +406,7 @@ def check_presence(ear: Listening, claim: Claim) -> Outcome:
     """Is there such a thing? Events by class, backgrounds by what is heard in the rests."""
     subject = claim.about.subject
     if subject in BACKGROUNDS:
-        kind = measures.background(ear)
+        kind = "the main sound" if subject in _kinds(ear) else measures.background(ear)
         heard = kind == subject or subject in _kinds(ear)
         return Outcome(verdict=_is(heard), measured=f"behind: {kind}", function="background")
     if subject in EVENTS:
@@ -427,6 +427,12 @@ def check_presence(ear: Listening, claim: Claim) -> Outcome:
         quiet = ear.silent or (measures.background(ear) == _SILENCE)
         return Outcome(
             verdict=_is(quiet), measured="rests are silent" if quiet else "sound throughout"
+        )
+    if subject == "noise":
+        ratio = measures.snr_db(ear)
+        return Outcome(
+            verdict=AMBIGUOUS if 20 < ratio < 35 else _is(ratio <= 20),
+            measured=f"{ratio:.0f} dB SNR",
         )
     if subject == "echo":
         return check_quality(ear, replace(claim, attribute="room", value="reverberant"))

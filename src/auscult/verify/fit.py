@@ -10,6 +10,7 @@ from auscult.audio.speech import VOICES, WHISPER_VOICES, Manner, available, say
 from auscult.audio.synth import (
     BACKGROUNDS,
     TIMBRES,
+    band_noise,
     event,
     fade,
     finish,
@@ -91,6 +92,12 @@ def _chords(rng: np.random.Generator, level: int) -> tuple[Audio, list[str]]:
     shape = pick(rng, ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8)))
     timbre = pick(rng, list(TIMBRES))
     parts = [tone(note_hz(root + s), 0.5, timbre) for s in shape]
+    if rng.random() < 0.5:  # the notes first one by one, legato
+        apart = [
+            (0.05 + 0.2 * i, tone(note_hz(root + s), 0.2, timbre)) for i, s in enumerate(shape)
+        ]
+        x = finish(rng, lay([*apart, (0.7, to_level(np.sum(parts, axis=0), -20.0))], 1.4), level)
+        return x, [timbre, timbre, timbre, "chord"]
     return finish(rng, lay([(0.05, np.sum(parts, axis=0))], 0.7), level), ["chord"]
 
 
@@ -112,6 +119,22 @@ def _spoken(rng: np.random.Generator, level: int) -> tuple[Audio, list[str]]:
     return x, ["voice"]
 
 
+def _noise(rng: np.random.Generator, level: int) -> tuple[Audio, list[str]]:
+    """Noise that is the foreground: a burst, or a swell."""
+    low = float(rng.uniform(60, 800))
+    x = band_noise(rng, rng.uniform(0.4, 1.6), low, low * rng.uniform(3, 9))
+    x = gain_ramp(x, float(rng.uniform(-18, 18)))
+    return finish(
+        rng, lay([(0.05, fade(to_level(x, -22.0), 0.03))], len(x) / 16000 + 0.1), level
+    ), ["noise"]
+
+
+def gain_ramp(x: Audio, db: float) -> Audio:
+    """Louder or softer in a straight line of dB, unchanged at the end that is louder."""
+    line = np.linspace(min(-db, 0), min(db, 0), len(x))
+    return (x * 10 ** (line / 20)).astype(np.float32)
+
+
 def _engine(rng: np.random.Generator, level: int) -> tuple[Audio, list[str]]:
     """An engine that is the foreground: steady or changing its speed."""
     hz = contour(rng.uniform(1.0, 1.8), [0, rng.uniform(-9, 9)], rng.uniform(70, 130))
@@ -127,6 +150,8 @@ def events(n: int, seed: int = SEED) -> Rows:
         behind = "silence"
         if k % 20 == 4:
             x, names = _chords(rng, 1 + k % 3)
+        elif k % 40 == 34:
+            x, names = _noise(rng, 1 + k % 3)
         elif k % 20 == 14:
             x, names = _engine(rng, 1 + k % 3)
         elif k % 5 == 3 and k % 2 and available():
@@ -140,7 +165,7 @@ def events(n: int, seed: int = SEED) -> Rows:
             x = x + to_level(under, float(rng.uniform(-42, -28)))
         x = in_noise(rng, x, float("inf") if rng.random() < 0.5 else float(rng.uniform(5, 25)))
         parts, floor = slices(x, behind), floor_power(x)
-        if names in (["voice"], ["engine"]):
+        if names in (["voice"], ["engine"], ["noise"]):
             names = names * len(parts)
         if len(parts) == len(names):
             rows += [(event_features(p, floor), m) for p, m in zip(parts, names, strict=True)]

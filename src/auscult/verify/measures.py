@@ -172,8 +172,8 @@ def tempo_bpm(ear: Listening) -> float:
 def tempo_course(ear: Listening) -> str:
     """rising (speeds up), falling or level, from the trend of the gaps."""
     gaps = _onset_gaps(ear)
-    if len(gaps) < 3:
-        raise Refused("a course of the tempo needs four sounds")
+    if len(gaps) < 2:
+        raise Refused("a course of the tempo needs three sounds")
     trend = float(np.polyfit(np.arange(len(gaps)), np.log(gaps), 1)[0])
     return "level" if abs(trend) < 0.045 else "falling" if trend > 0 else "rising"
 

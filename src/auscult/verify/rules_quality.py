@@ -72,7 +72,8 @@ def _tremor(clause: Clause, token: Token) -> bool:
 
 def _level(clause: Clause, token: Token) -> bool:
     behind = _follows(clause, token)
-    return behind is None or behind.get("subject") != "noise"
+    beats = token.get("quality_accent") and _sentence_has(clause, "subject", "beat", "click")
+    return not beats and (behind is None or behind.get("subject") != "noise")
 
 
 def _rate(clause: Clause, token: Token) -> bool:
