@@ -59,7 +59,7 @@ def _notes(x: Audio) -> Float[np.ndarray, "frames notes"]:
     strength = strength * np.cos(np.pi * (midi - note)) ** 2  # what lies between two notes is none
     count, width = int(row.max(initial=0)) + 1, _HIGHEST - _LOWEST + 1
     place = row.astype(int) * width + note - _LOWEST
-    found = np.bincount(place, strength, count * width).reshape(count, width)
+    found = np.bincount(place, strength, count * width).reshape(count, width).astype(np.float64)
     overtone = np.zeros_like(found)
     for up, share in _HARMONICS.items():
         overtone[:, up:] = np.maximum(overtone[:, up:], share * found[:, :-up])

@@ -134,7 +134,8 @@ def snr_db(x: Audio) -> float:
 
     The noise is the 10th percentile of the level in 20 ms, the signal the mean power of what lies
     over it by 3 dB, less the noise. nan for silence, under 0.3 s and for a level that never
-    moves by 3 dB: it has no rests. Good for bands of 10 dB, not as a number.
+    moves by 3 dB: it has no rests. Good for bands of 10 dB, not as a number: speech with
+    pauses in white noise reads 0.3 dB too high at 20 dB, 1.2 at 10, 2.2 at 5 and 4.1 at 0.
     """
     level = envelope_db(x)
     low, high = np.percentile(level, (10, 95)).tolist()

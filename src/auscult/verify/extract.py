@@ -13,11 +13,12 @@ from auscult.verify.rules_relations import (
     orders,
     superlatives,
 )
-from auscult.verify.rules_values import counts, intervals, meter, notes, values
+from auscult.verify.rules_values import counts, intervals, meter, notes, per_minute, values
 from auscult.verify.text import Clause, clauses
 
 RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
     values,
+    per_minute,
     intervals,
     meter,
     comparisons,

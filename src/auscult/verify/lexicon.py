@@ -57,7 +57,9 @@ def lexicon(language: str = "en") -> Lexicon:
     for table, entries in tables.items():
         for entry, forms in entries.items():
             for form in forms:
-                senses.setdefault(form.lower(), {}).setdefault(table, entry)
+                known = senses.setdefault(form.lower(), {})
+                # One word may name several properties ("difference"): all are kept, first first.
+                known[table] = f"{known[table]}|{entry}" if table in known else entry
     stems = sorted((f for f in senses if f.endswith("*")), key=len, reverse=True)
     ordered = sorted(senses, key=lambda f: (len(f.rstrip("*")), not f.endswith("*")), reverse=True)
     found = "|".join(_regex(form, about["spaces"]) for form in ordered)

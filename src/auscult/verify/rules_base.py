@@ -54,6 +54,11 @@ def clip_of(clause: Clause, token: Token) -> int | None:
     return None
 
 
+def sure_of(clause: Clause, *entries: str) -> bool:
+    """Does any word of the clause name one of these properties?"""
+    return any(t.among("attribute", frozenset(entries)) for t in clause.tokens)
+
+
 def part(clause: Clause, at: Token, *, subject: str = "", reach: int = 45) -> Part:
     """Where a word points: the nearest ordinal before it (or close behind), clip, span, region."""
     place, clip, span, region = None, clause.clip, None, ""

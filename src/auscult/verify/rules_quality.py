@@ -46,7 +46,7 @@ def _register(clause: Clause, token: Token) -> bool:
     """ "low" of a pitch or a voice, not of a noise floor or a volume."""
     behind = _follows(clause, token)
     if behind is not None and (
-        behind.get("attribute") not in (None, "pitch") or behind.get("part")
+        behind.get("attribute") not in (None, "pitch", "pitch_range") or behind.get("part")
     ):
         return False
     if "pitch" in token.text.lower() or "register" in token.text.lower():
@@ -188,5 +188,14 @@ def presences(clause: Clause) -> Iterator[Claim]:
         others = [w for w in clause.tokens if w.used and w is not t]
         if subject in weak and others and not denied(clause, t):
             continue
-        about = part(clause, t, subject=subject, reach=25)
+        about = part(clause, t, subject=subject, reach=80 if _numbered(clause) else 25)
         yield make(clause, "presence", "presence", True, t, about=about)
+
+
+def _numbered(clause: Clause) -> bool:
+    """ "the second sound ... is a bell": the ordinal is the bell's, however far it stands."""
+    return any(
+        adjacent(clause, a, b, r"\s*") and b.get("subject") in ("sound", "one")
+        for a in ordinals(clause)
+        for b in clause.tokens
+    )

@@ -14,6 +14,7 @@ from auscult.verify.rules_base import (
     make,
     ordinals,
     part,
+    sure_of,
 )
 from auscult.verify.text import Clause, Token
 
@@ -33,34 +34,42 @@ def _side(clause: Clause, t: Token) -> Part | None:
 
 
 def _sides(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
-    """(A, B) of "A is more than B"; where one is left out and two are compared, the other one."""
-    than = next((t for t in clause.tokens if t.is_word("than") and t.start >= key.start), None)
+    """(A, B) of "A is more than B"; None for what is left out."""
     if clause.lexicon.than == "after":
         return _sides_than_after(clause, key)
+    named = [(t, s) for t in clause.tokens if (s := _side(clause, t))]
+    before = [(t, s) for t, s in named if t.end <= key.start]
+    after = [(t, s) for t, s in named if t.start >= key.end]
+    rest = any(t.is_word("all") and t.start >= key.start for t in clause.tokens)
+    than = [t for t in clause.tokens if t.is_word("than") and t is not key]
+    fronted = next((t for t in than if t.end <= key.start), None)
+    if fronted is not None and (before or clause.lexicon.language == "zh"):
+        return _fronted(clause, fronted, key, named)
+    later = next((t for t in than if t.start >= key.start), None)
+    if later is None:
+        left = before[-1] if before else (after[0] if after else None)
+        right = after[0] if before and after and after[0][0].chunk == key.chunk else None
+    else:
+        middle = [(t, s) for t, s in after if t.end <= later.start]
+        right = next(((t, s) for t, s in after if t.start >= later.end), None)
+        left = before[-1] if before else (middle[0] if middle else None)
+        if middle and key.get("more") == "count":
+            left = middle[0]
+    return (left[1] if left else None), REST if rest else (right[1] if right else None)
+
+
+def _fronted(
+    clause: Clause, than: Token, key: Token, named: list[tuple[Token, Part]]
+) -> tuple[Part | None, Part | None]:
+    """ "compared to the first, the second is louder"; Chinese has it the other way round: A 比 B."""
+    inside = [(t, s) for t, s in named if than.end <= t.start <= key.start]
+    outside = [s for t, s in named if t.end <= than.start]
     if clause.lexicon.language == "zh":
-        than = next((t for t in clause.tokens if t.is_word("than") and t.start <= key.start), None)
-        if than is not None:
-            left = [s for t in clause.tokens if t.end <= than.start and (s := _side(clause, t))]
-            right = [
-                s for t in clause.tokens
-                if than.end <= t.start <= key.start and (s := _side(clause, t))
-            ]  # fmt: skip
-            return (left[-1] if left else None, right[0] if right else None)
-    before = [(t, s) for t in clause.tokens if t.end <= key.start and (s := _side(clause, t))]
-    if than is None or than is key:
-        after = [s for t in clause.tokens if t.start >= key.end and (s := _side(clause, t))]
-        if than is None:
-            return (before[-1][1] if before else (after[0] if after else None), None)
-        return (before[-1][1] if before else None, after[0] if after else None)
-    right = [s for t in clause.tokens if t.start >= than.end and (s := _side(clause, t))]
-    middle = [
-        s for t in clause.tokens if key.end <= t.start and t.end <= than.start
-        and (s := _side(clause, t))
-    ]  # fmt: skip
-    left = before[-1][1] if before else (middle[0] if middle else None)
-    if middle and key.get("more") == "count":
-        left = middle[0]
-    return left, right[0] if right else None
+        return (outside[-1] if outside else None), (inside[0][1] if inside else None)
+    if len(inside) >= 2:
+        return inside[-1][1], inside[0][1]
+    later = [s for t, s in named if t.start >= key.end]
+    return (later[0] if later else None), (inside[0][1] if inside else None)
 
 
 def _sides_than_after(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
@@ -82,20 +91,26 @@ _NOUNS: dict[str, str] = {"gap": "gap", "pause": "gap", "silence": "gap", "echo"
 
 def _property(clause: Clause, key: Token, table: str) -> str:
     """The property compared: the word's own, unless one stands right beside it."""
-    own = key.senses[table]
+    own = key.senses[table].split("|")[0]
     named = clause.nearest(key, "attribute", _OVERRIDES, reach=14)
+    if own == "any":
+        named = clause.nearest(key, "attribute", _OVERRIDES | {"snr"}, reach=60)
+        return (named.among("attribute", _OVERRIDES | {"snr"}) or "") if named is not None else ""
+    if own == "pitch" and sure_of(clause, "snr"):
+        return "snr"
     if own == "size":
-        return named.senses["attribute"] if named is not None else ""
+        return (named.among("attribute", _OVERRIDES) or "") if named is not None else ""
     thing = clause.nearest(key, "subject", reach=30)
     if own == "duration":
         noun = _NOUNS.get(thing.senses["subject"], "") if thing is not None else ""
         if noun:
             return noun
-        if named is not None and named.senses["attribute"] in ("gap", "reverberation"):
-            return named.senses["attribute"]
+        for noun in ("reverberation", "gap"):
+            if sure_of(clause, noun):
+                return noun
     behind = named is not None and key.end <= named.start and named.start - key.end < 4
     if own == "pitch" and named is not None and behind:
-        return named.senses["attribute"]
+        return named.among("attribute", _OVERRIDES) or own
     return own
 
 
@@ -111,17 +126,14 @@ def comparisons(clause: Clause) -> Iterator[Claim]:
             if _between_notes(clause) or alternative(clause, t):
                 continue
             a, b = _sides(clause, t)
-            attribute = _property(clause, t, table)
-            if not attribute or (a is None and b is None):
+            attribute, value = _property(clause, t, table), table
+            if not attribute or (a is None and (b is None or b == REST)):
                 continue
-            a, b = _complete(a), _complete(b)
+            if attribute == "snr":  # a lower ratio is more noise
+                attribute, value = "noise", {"more": "less", "less": "more"}[table]
             a, b = a or _opposite(b), b or _opposite(a)
             if a is not None and b is not None and a != b:
-                yield make(clause, "comparison", attribute, table, t, about=a, other=b)
-
-
-def _complete(side: Part | None) -> Part | None:
-    return side
+                yield make(clause, "comparison", attribute, value, t, about=a, other=b)
 
 
 def _opposite(side: Part | None) -> Part | None:
@@ -137,18 +149,37 @@ def _opposite(side: Part | None) -> Part | None:
     return REST
 
 
+_NONE_AS = re.compile(r"\b(?:no|none|nothing)\b.*\bas\s+(\w+)\s+as\b", re.IGNORECASE)
+_EXTREME: dict[str, tuple[str, str]] = {
+    "high": ("pitch", "more"), "low": ("pitch", "less"), "deep": ("pitch", "less"),
+    "loud": ("level", "more"), "soft": ("level", "less"), "quiet": ("level", "less"),
+    "long": ("duration", "more"), "short": ("duration", "less"), "brief": ("duration", "less"),
+}  # fmt: skip
+
+
 def superlatives(clause: Clause) -> Iterator[Claim]:
-    """ "the third note is the highest"; "the loudest sound comes last"."""
+    """ "the third note is the highest"; "no other note is as high as the third"."""
+    none = _NONE_AS.search(clause.text)
+    sides = [(w, s) for w in clause.tokens if (s := _side(clause, w))]
+    if none is not None and none[1].lower() in _EXTREME and sides:
+        attribute, value = _EXTREME[none[1].lower()]
+        for t in clause.tokens:
+            t.used = True
+        yield make(
+            clause, "comparison", attribute, value, sides[-1][0], about=sides[-1][1], other=REST,
+            negated=False,
+        )  # fmt: skip
+        return
     for table, value in (("most", "more"), ("least", "less")):
         for t in clause.having(table):
             if alternative(clause, t):
                 continue
-            named = [(abs(w.start - t.start), s) for w in clause.tokens if (s := _side(clause, w))]
-            if not named:
+            named = [(abs(w.start - t.start), s) for w, s in sides]
+            attribute = _property(clause, t, table)
+            if not named or not attribute:
                 continue
             places = [p for p in named if p[1].place is not None] or named
             about = min(places, key=lambda p: p[0])[1]
-            attribute = _property(clause, t, table)
             yield make(clause, "comparison", attribute, value, t, about=about, other=REST)
 
 
@@ -163,7 +194,8 @@ def equalities(clause: Clause) -> Iterator[Claim]:
         if not pair:
             continue
         a, b = sides[:2] if len(sides) == 2 else (Part(place=1), Part(place=2))
-        yield make(clause, "comparison", named.senses["attribute"], "same", t, about=a, other=b)
+        name = named.among("attribute", _OVERRIDES) or ""
+        yield make(clause, "comparison", name, "same", t, about=a, other=b)
 
 
 _STRONG = frozenset(("pitch", "level", "tempo", "brightness"))
@@ -176,24 +208,27 @@ def _course(clause: Clause, t: Token, table: str) -> str:
     """The attribute whose course a trend word tells; "" where no word says."""
     if table != "trend":
         return table.removeprefix("trend_")
-    named = clause.nearest(t, "attribute", _STRONG)
-    if named is None:
-        for other in clause.sentence:
-            if other.start < clause.start:
-                found = [w for w in other.tokens if w.get("attribute") in _STRONG]
-                named = found[-1] if found else named
-    if named is None:
+    named = [w for w in clause.tokens if w is not t and w.among("attribute", _STRONG)]
+    strong = [w for w in named if not _WEAK_WORDS.fullmatch(w.text)]
+    if not named:
+        earlier = [c for c in clause.sentence if c.start < clause.start]
+        named = [w for c in earlier for w in c.tokens if w.among("attribute", _STRONG)][-1:]
+    pool = strong or named
+    if not pool:
         return ""
-    if t.senses["trend"] == "level" and _WEAK_WORDS.fullmatch(named.text):
+    near = min(pool, key=lambda w: abs(w.start - t.start))
+    if t.get("quality_tremor") and not strong and t.senses["trend"].startswith("level"):
         return ""
-    return named.senses["attribute"]
+    return near.among("attribute", _STRONG) or ""
 
 
 def contours(clause: Clause) -> Iterator[Claim]:
     """The steps of a melody: "up, up, down"."""
     ways = {"rising": "up", "falling": "down", "level": "same"}
     found = [
-        t for t in clause.having("trend") if t.senses["trend"] in ways and not t.get("attribute")
+        t
+        for t in clause.having("trend")
+        if t.get("trend") in ways and t.get("attribute") != "level"
     ]
     run: list[Token] = []
     for t in found:
@@ -210,7 +245,7 @@ def contours(clause: Clause) -> Iterator[Claim]:
         for t in clause.tokens
     )
     if len(run) > 2 or (len(run) == 2 and melodic):
-        steps = tuple(ways[t.senses["trend"]] for t in run)
+        steps = tuple(ways[t.get("trend") or ""] for t in run)
         where = Part(clip=clause.clip)
         yield make(clause, "direction", "contour", steps, *run, about=where)
 
@@ -222,15 +257,15 @@ def directions(clause: Clause) -> Iterator[Claim]:
         for i, t in enumerate(found):
             if t.used or alternative(clause, t):
                 continue
-            if t.get("attribute") and len(found) > 1:
+            if t.get("attribute") == "level" and len(found) > 1:
                 continue  # "the level falls": here "level" names what falls
             attribute = _course(clause, t, table)
             if not attribute or _quality_instead(clause, t, attribute):
                 continue
-            value, used = t.senses[table], [t]
+            value, used = t.get(table) or "", [t]
             rest = found[i + 1] if i + 1 < len(found) else None
-            if rest is not None and {value, rest.senses[table]} == {"rising", "falling"}:
-                value, used = f"{value}-{rest.senses[table]}", [t, rest]
+            if rest is not None and {value, rest.get(table)} == {"rising", "falling"}:
+                value, used = f"{value}-{rest.get(table)}", [t, rest]
             about = part(clause, t, subject=_who(clause, t))
             yield make(clause, "direction", attribute, value, *used, about=about)
 
@@ -265,17 +300,26 @@ def orders(clause: Clause) -> Iterator[Claim]:
     marks = [t for t in clause.tokens if t.is_word("before") or t.is_word("after")]
     if len(found) == 2 and found[0].senses["subject"] != found[1].senses["subject"]:
         inner = [m for m in marks if found[0].end <= m.start and m.end <= found[1].start]
-        if inner and inner[0].text.lower() not in (
-            "then",
-            "and then",
-            "followed by",
-            "is followed by",
-        ):
+        if inner or _ordered(clause):
             pair = tuple(t.senses["subject"] for t in found)
-            pair = pair[::-1] if inner[0].is_word("after") else pair
+            turned = inner and inner[0].is_word("after")
+            fronted = not inner and any(
+                m.is_word("after") and m.end <= found[0].start for m in marks
+            )
+            pair = pair[::-1] if turned and not fronted else pair
             yield make(clause, "order", "before", pair, *found, about=Part(clip=clause.clip))
             return
     yield from _listed(clause, found, marks)
+
+
+_ORDERED = re.compile(
+    r"order|succession|sequence|→|->|one after|in turn|going from|afterwards|first.*next"
+)
+
+
+def _ordered(clause: Clause) -> bool:
+    """Do the words say that a list is in order of time?"""
+    return _ORDERED.search(clause.text.lower()) is not None
 
 
 def _in_a_row(clause: Clause, words: list[Token]) -> bool:
@@ -296,7 +340,7 @@ def _listed(clause: Clause, found: list[Token], marks: list[Token]) -> Iterator[
         names += [t.senses["subject"]] * int(number)
     gaps = [clause.between(a, b) for a, b in pairwise(found)]
     bare = all(re.fullmatch(r"[\s,→>\-]*", gap) for gap in gaps)
-    ordered = bool(marks) or bool(ordinals(clause)) or bare or "order" in clause.text
+    ordered = bool(marks) or bool(ordinals(clause)) or bare or _ordered(clause)
     listed = all(re.fullmatch(r"(?:[\s,.→>\-]|\w+[\s,]){0,8}", gap) for gap in gaps)
     if not (ordered and listed):
         return

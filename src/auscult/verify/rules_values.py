@@ -14,15 +14,17 @@ from auscult.verify.rules_base import (
     make,
     ordinals,
     part,
+    sure_of,
 )
 from auscult.verify.text import Clause, Token
 
+_TIMES = frozenset(("gap", "duration", "reverberation", "time"))
 UNITS: dict[str, tuple[float, str, frozenset[str]]] = {
     "Hz": (1.0, "pitch", frozenset(("pitch", "modulation", "brightness"))),
     "kHz": (1000.0, "pitch", frozenset(("pitch", "modulation", "brightness"))),
     "bpm": (1.0, "tempo", frozenset(("tempo",))),
-    "s": (1.0, "", frozenset(("gap", "duration", "reverberation", "time"))),
-    "ms": (0.001, "", frozenset(("gap", "duration", "reverberation", "time"))),
+    "s": (1.0, "", _TIMES),
+    "ms": (0.001, "", _TIMES),
     "st": (1.0, "interval", frozenset(("interval", "pitch_range"))),
     "tone": (2.0, "interval", frozenset(("interval",))),
     "octave": (12.0, "interval", frozenset(("interval", "pitch_range"))),
@@ -35,18 +37,45 @@ UNITS: dict[str, tuple[float, str, frozenset[str]]] = {
 }
 """Unit -> (factor, attribute where no word says otherwise, attributes that a word can name)."""
 
-_DEFAULTS = {"time", "gap", "duration", "reverberation", "snr", "level_change", "pitch_range"}
-
 
 def _attribute(clause: Clause, unit: Token) -> str:
     """Which quantity a number with this unit measures, by the nearest word that names one."""
-    _, default, among = UNITS[unit.senses["unit"]]
-    if default and default not in _DEFAULTS and len(among) == 1:
-        return default
+    _, default, among = UNITS[unit.senses["unit"].split("|")[0]]
+    if among == _TIMES:
+        return _time_attribute(clause, unit)
     named = clause.nearest(unit, "attribute", among)
-    if named is None:
-        return default
-    return named.senses["attribute"]
+    found = named.among("attribute", among) if named is not None else None
+    if default == "interval" and sure_of(clause, "pitch_range"):
+        return "pitch_range"
+    return found or default
+
+
+_STARTS = re.compile(
+    r"(?:\bat|@|\bafter|\baround|\bnear|\bby|\bto|t\s*=|\bmark\b)\s*(?:about|around|roughly|some|just|"
+    r"approximately|\W)*\s*$",
+    re.IGNORECASE,
+)
+_STARTING = frozenset(("time",))
+
+
+def _time_attribute(clause: Clause, unit: Token) -> str:
+    """Seconds: of reverberation or of a gap where those are spoken of, a moment after "at" or with
+    "starts", else a duration if something lasts."""
+    before = clause.text[: clause.tokens[clause.tokens.index(unit) - 1].start - clause.start]
+    if sure_of(clause, "reverberation"):
+        return "reverberation"
+    moment = _STARTS.search(before) is not None
+    things = any(t.among("subject", frozenset(("gap", "pause"))) for t in clause.tokens)
+    apart = clause.nearest(unit, "attribute", frozenset(("gap",)), reach=45)
+    if things or (apart is not None and not moment):
+        return "gap"
+    starts = clause.nearest(unit, "attribute", _STARTING)
+    plain = starts is not None and starts.text.lower() not in ("at", "after", "around", "mark")
+    if moment or plain:
+        return "time"
+    lasting = sure_of(clause, "duration") or re.search(r"\b(?:for|of)\W*$", before, re.I)
+    clip = any(t.get("subject") == "clip" for t in clause.tokens)
+    return "duration" if lasting or clip else ""
 
 
 def _subject(clause: Clause, at: Token, among: frozenset[str]) -> Token | None:
@@ -75,7 +104,7 @@ def values(clause: Clause) -> Iterator[Claim]:
         attribute = _attribute(clause, unit)
         if not attribute:
             continue
-        value = abs(number.number) * UNITS[unit.senses["unit"]][0]
+        value = abs(number.number) * UNITS[unit.senses["unit"].split("|")[0]][0]
         if attribute == "level":
             value = number.number
         if attribute == "time":
@@ -93,6 +122,16 @@ def _time(clause: Clause, number: Token, unit: Token, value: float) -> Iterator[
     name = thing.senses["subject"] if thing is not None else ""
     found = [number, unit] + ([thing] if thing is not None and not thing.used else [])
     yield make(clause, "time", "time", value, *found, about=part(clause, number, subject=name))
+
+
+def per_minute(clause: Clause) -> Iterator[Claim]:
+    """ "every minute would hold 200 clicks": a tempo in other words."""
+    if "minute" not in clause.text.lower():
+        return
+    for t in clause.tokens:
+        beat = _subject(clause, t, frozenset(("click", "beat")))
+        if t.number is not None and not t.used and t.number >= 20 and beat is not None:
+            yield make(clause, "value", "tempo", t.number, t, about=Part(clip=clause.clip))
 
 
 def intervals(clause: Clause) -> Iterator[Claim]:
@@ -182,9 +221,27 @@ def _counts_one(clause: Clause, number: Token) -> bool:
     return before not in _NOT_COUNTS
 
 
+def _presupposed(clause: Clause, number: Token) -> bool:
+    """ "the two notes", "of the two": known before, not claimed."""
+    before = clause.text[: number.start - clause.start].rstrip().lower()
+    return re.search(r"\b(?:the|these|those|between|of|both|its|our|my)$", before) is not None
+
+
+def _labelled(clause: Clause) -> Iterator[Claim]:
+    """ "horns: 6", "barks = 2"."""
+    for i, t in enumerate(clause.tokens[:-1]):
+        number = clause.tokens[i + 1]
+        if t.get("subject") not in _COUNTED or t.used or number.number is None or number.used:
+            continue
+        if number.number == int(number.number) and adjacent(clause, t, number, r"\s*[:=]\s*"):
+            about = Part(subject=t.senses["subject"], clip=clause.clip)
+            yield make(clause, "count", "count", number.number, number, t, about=about)
+
+
 def counts(clause: Clause) -> Iterator[Claim]:
     """ "three knocks", "it rings twice", "the count of barks is 2"."""
     yield from _times(clause)
+    yield from _labelled(clause)
     yield from _tally(clause)
     yield from _numbered(clause)
 
@@ -248,6 +305,12 @@ def _numbered(clause: Clause) -> Iterator[Claim]:
         if any(w.number is not None or w.get("unit") or w.get("note") for w in between):
             continue
         if t.number == 1 and not _counts_one(clause, t):
+            continue
+        if t.number == 2 and _presupposed(clause, t):
+            continue
+        if t.number == 0 and thing.senses["subject"] in EVENTS | {"voice", "speech"}:
+            about = Part(subject=thing.senses["subject"], clip=part(clause, t).clip)
+            yield make(clause, "presence", "presence", True, t, thing, about=about, negated=True)
             continue
         subject = thing.senses["subject"]
         if subject in ("beat", "gap") and t.number == 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from auscult.audio.synth import NOTE_NAMES
 from auscult.verify.lexicon import Lexicon
 
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{2,80}'(?!\w)")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{1,80}'(?!\w)")
 _SENTENCE = re.compile(r"(?<=[.!?])[)\"']*\s+|\n+|(?<=[。！？])")
 _CLAUSE = re.compile(
     r"\s*;\s*|\s+[—–-]{1,2}\s+|—|\s*[()]\s*|,?\s+\b(?:but|while|whereas|although|though|yet|however|"
@@ -20,10 +20,10 @@ _CLASS = (
     r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
     r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"
 )
-_CLIP = r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?(?:[12345]|[AB](?!\w))"
+_CLIP = r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?(?:[12345]|[AB](?!\w)|one\b|two\b)"
 _PLACE = (
     r"\b(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat)\s+"
-    r"(?:#|no\.?\s*|number\s+)?[1-8](?![\w.]*\d|\s*(?:hz|khz|bpm|s\b|sec|ms|db|semi|half|beats))"
+    r"(?:#|no\.?\s*|number\s+)?(?P<n>[1-8]|one|two|three|four|five|six)(?![\w.]*\d|\s*(?:hz|khz|bpm|s\b|sec|ms|db|semi|half|beats))"
 )
 _SPAN = (
     r"\b(?:between|from)\s+(?P<a>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)?\s*(?:and|to|until|-)\s*"
@@ -34,6 +34,7 @@ _SPECIAL = re.compile(
     f"(?P<num>{_NUMBER})",
     re.IGNORECASE,
 )
+_DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
 _FLATS = {"D": "C#", "E": "D#", "G": "F#", "A": "G#", "B": "A#", "C": "B", "F": "E"}
 
 
@@ -67,8 +68,13 @@ class Token:
     used: bool = False
 
     def get(self, table: str) -> str | None:
-        """The entry of the table that the word stands for, if any."""
-        return self.senses.get(table)
+        """The entry of the table that the word stands for, if any; the first of several."""
+        found = self.senses.get(table)
+        return found.split("|")[0] if found is not None else None
+
+    def among(self, table: str, entries: frozenset[str]) -> str | None:
+        """The first of the word's entries in the table that is one of these."""
+        return next((e for e in self.senses.get(table, "").split("|") if e in entries), None)
 
     def is_word(self, entry: str) -> bool:
         """Is it the small word `entry` (table `word`)?"""
@@ -95,12 +101,8 @@ class Clause:
 
     def having(self, table: str, entry: str | None = None, *, used: bool = False) -> list[Token]:
         """Tokens with a sense in the table (a given entry of it), used ones only when asked."""
-        return [
-            t
-            for t in self.tokens
-            if (used or not t.used)
-            and (t.get(table) == entry if entry is not None else t.get(table) is not None)
-        ]
+        found = [t for t in self.tokens if t.get(table) is not None and (used or not t.used)]
+        return found if entry is None else [t for t in found if t.senses[table] == entry]
 
     def nearest(
         self, at: Token, table: str, among: frozenset[str] | None = None, *, reach: int = 80
@@ -108,8 +110,8 @@ class Clause:
         """The closest token with a sense in the table; one that follows counts as a bit further."""
         best, least = None, float(reach)
         for t in self.tokens:
-            entry = t.get(table)
-            if t is at or entry is None or (among is not None and entry not in among):
+            entry = t.get(table) if among is None else t.among(table, among)
+            if t is at or entry is None:
                 continue
             far = at.start - t.end if t.start < at.start else 1.3 * (t.start - at.end) + 4
             if far < least:
@@ -117,9 +119,17 @@ class Clause:
         return best
 
 
-def _mask(text: str) -> str:
-    """Quoted words and questions as blanks: they are not what the speaker claims to hear."""
-    out = _QUOTED.sub(lambda m: " " * len(m[0]), text)
+def _mask(text: str, lexicon: Lexicon) -> str:
+    """Quoted words and questions as blanks: they are not what the speaker claims to hear. A quoted
+    vowel is: "the vowel is 'oo'"."""
+
+    def blank(m: re.Match[str]) -> str:
+        inner = m[0][1:-1]
+        if lexicon.meaning(inner.lower()).get("quality_vowel"):
+            return f" {inner} "
+        return " " * len(m[0])
+
+    out = _QUOTED.sub(blank, text)
     return re.sub(r"[^.!?;。？！\n]*[?？]", lambda m: " " * len(m[0]), out)
 
 
@@ -128,10 +138,13 @@ def _special(m: re.Match[str], offset: int) -> Token:
     senses: dict[str, str] = {}
     number = None
     if m["clip"]:
-        digit = m[0][-1].upper()
-        senses = {"clip": {"A": "1", "B": "2"}.get(digit, digit)}
+        digit = m[0].split()[-1].upper().lstrip("#")
+        senses = {"clip": {"A": "1", "B": "2", "ONE": "1", "TWO": "2"}.get(digit, digit[-1])}
     elif m["place"]:
-        senses = {"ordinal": m[0][-1], "subject": m[0].split()[0].lower()}
+        senses = {
+            "ordinal": _DIGITS.get(m["n"].lower(), m["n"]),
+            "subject": m[0].split()[0].lower(),
+        }
     elif m["span"]:
         senses = {"span": f"{m['a']} {m['b']}"}
     elif m["note"]:
@@ -175,12 +188,12 @@ _LABEL = re.compile(rf"\s*({_CLIP}|(?:first|second)\s+(?:clip|recording))\s*:", 
 
 def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
     """The statements of a text, in order; questions, quotations and conditions are left out."""
-    for at, sentence in _pieces(_mask(text), _SENTENCE):
+    for at, sentence in _pieces(_mask(text, lexicon), _SENTENCE):
         label = _LABEL.match(sentence)
         clip: int | None = None
         if label:
             name = label[1].lower()
-            clip = 1 if name.startswith("first") or name[-1] in "1a" else 2
+            clip = 1 if name.startswith("first") or name.endswith(("1", "a", "one")) else 2
         group: list[Clause] = []
         for shift, piece in _pieces(sentence, _CLAUSE):
             tokens = _tokens(piece, at + shift, lexicon)
