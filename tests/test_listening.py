@@ -37,8 +37,6 @@ def in_noise(x: Audio, snr_db: float | None, seed: int = 0) -> Audio:
     return x + white(seed, len(x) / SAMPLE_RATE, synth.rms_db(x) - snr_db)[: len(x)]
 
 
-# ---------------------------------------------------------------------------- nothing to measure
-
 NOTHING = {
     "empty": np.zeros(0, np.float32),
     "one zero": np.zeros(1, np.float32),
@@ -71,9 +69,6 @@ def test_steady_noise_is_one_stretch_without_pitch_key_chord_tempo_or_rests():
         assert speaking.amplitude_modulation(x)[1] < 0.3 and speaking.roughness(x) < 0.8
 
 
-# ---------------------------------------------------------------------------- loudness
-
-
 @pytest.mark.parametrize("peak_db", [0.0, -23.0, -40.0])
 def test_a_997_hz_sine_reads_its_peak_less_3_01(peak_db: float):
     assert loudness.lufs(sine(997, peak_db, 3.0)) == pytest.approx(peak_db - 3.01, abs=0.02)
@@ -98,9 +93,6 @@ def test_low_notes_count_less_and_high_ones_more():
 def test_gain_moves_loudness_by_itself(db: float, seed: int):
     x = white(seed, 0.8, -25.0)
     assert loudness.lufs(gain(x, db)) - loudness.lufs(x) == pytest.approx(db, abs=1e-4)
-
-
-# ---------------------------------------------------------------------------- pitch
 
 
 def share_within_50_cents(track: Pitch, hz: Audio, voiced: np.ndarray) -> float:
@@ -153,8 +145,6 @@ def test_noise_is_hardly_ever_voiced(kind: str):
     x = white(0, 10.0) if kind == "white" else synth.to_level(synth.BACKGROUNDS[kind](rng, 10), -20)
     assert np.mean(pitch.pitch_track(x).periodicity > 0) <= 0.03
 
-
-# ---------------------------------------------------------------------------- speech
 
 SENTENCES = {
     "Seven large boats were sailing along the shore.": 11,
@@ -257,8 +247,6 @@ def test_a_breathy_voice_has_the_lower_cepstral_peak_in_every_pair():
         assert modal > breathy + 2
 
 
-# ---------------------------------------------------------------------------- modulation
-
 CARRIERS = ("tone", "noise", "voice")
 
 
@@ -298,8 +286,6 @@ def test_a_low_voice_is_not_rough_by_its_own_pitch_but_two_close_tones_are():
         assert speaking.roughness(voice) < 1.0
     assert speaking.roughness(sine(1000, -20, 1.0) + sine(1070, -26, 1.0)) > 4
 
-
-# ---------------------------------------------------------------------------- music
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}
 DEGREES = {

@@ -40,6 +40,22 @@ def extract(text: str, language: str = "") -> list[Claim]:
     words = lexicon(language or language_of(text))
     found: list[Claim] = []
     for clause in clauses(text, words):
-        for rule in RULES:
-            found.extend(rule(clause))
+        found.extend(_tidy([claim for rule in RULES for claim in rule(clause)]))
     return sorted(found, key=lambda c: (c.start, c.end))
+
+
+def _tidy(claims: list[Claim]) -> list[Claim]:
+    """One clause says a thing once; and that something is there goes without saying where the
+    clause says more of it ("two barks", "the voice is breathy")."""
+    said: dict[object, Claim] = {}
+    for claim in claims:
+        said.setdefault(claim.key, claim)
+    more = {c.about.subject for c in said.values() if c.kind != "presence"}
+    for claim in said.values():
+        if claim.kind == "order" and isinstance(claim.value, tuple):
+            more.update(claim.value)
+    return [
+        c
+        for c in said.values()
+        if c.kind != "presence" or c.about.place is not None or c.about.subject not in more
+    ]

@@ -40,7 +40,7 @@ def _regex(form: str, spaces: bool) -> str:
     if not spaces:
         return stem
     tail = r"[a-z]*" if form.endswith("*") else ""
-    left = r"(?<![\w#])" if form[0].isalnum() else ""
+    left = r"(?<![\w#'’])" if form[0].isalnum() else ""
     right = r"(?![\w#])" if form[-1].isalnum() or tail else ""
     return left + stem + tail + right
 

@@ -29,6 +29,8 @@ def is_unit(clause: Clause, token: Token) -> bool:
         return False
     at = clause.tokens.index(token)
     before = clause.tokens[at - 1] if at else None
+    if re.search(r"\b(?:per|each)\s*$", clause.text[: token.start - clause.start], re.I):
+        return True
     return before is not None and before.number is not None and adjacent(clause, before, token)
 
 

@@ -88,7 +88,7 @@ def _length(clause: Clause, token: Token) -> bool:
 
 def _vowel(clause: Clause, token: Token) -> bool:
     before = clause.text[: token.start - clause.start].rstrip().lower()
-    named = re.search(r"(vowel|holds|sings?|sung|sound|an?|the|held|is|/)$", before) is not None
+    named = re.search(r"(vowel|holds|sings?|sung|sustained|long|sound|an?|the|held|is|/)$", before) is not None
     return named or "vowel" in clause.text.lower()
 
 
@@ -154,7 +154,11 @@ _ARTICLE = re.compile(
     re.I,
 )
 _DEFINITE = re.compile(r"\b(?:the|this|that|each|every|its|their)(?:\s+[\w-]+){0,2}\s*$", re.I)
-_PRESENT = EVENTS | BACKGROUNDS | {"voice", "speech", "music", "echo", "noise", "melody", "chord"}
+_PRESENT = (
+    EVENTS
+    | BACKGROUNDS
+    | {"silence", "voice", "speech", "music", "echo", "noise", "melody", "chord"}
+)
 _VERBAL = re.compile(
     r"(?:barks?|rings?|honks?|knocks|chirps|claps|beeps|tolls|whistles|tweets|blares)$", re.I
 )
@@ -164,7 +168,9 @@ def _stated(clause: Clause, t: Token) -> bool:
     """Is the thing said to be there, rather than named in passing ("the bell is loud")?"""
     before = clause.text[: t.start - clause.start]
     heard = any(w.is_word("hear") and w is not t for w in clause.tokens)
-    behind = any(w.is_word("behind") for w in clause.tokens) and t.senses["subject"] in BACKGROUNDS
+    behind = any(w.is_word("behind") for w in clause.tokens) and t.senses[
+        "subject"
+    ] in BACKGROUNDS | {"silence"}
     if heard or behind or denied(clause, t):
         return True
     if _DEFINITE.search(before):

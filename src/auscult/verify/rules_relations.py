@@ -10,6 +10,7 @@ from auscult.verify.rules_base import (
     adjacent,
     alternative,
     clip_of,
+    denied,
     is_unit,
     make,
     ordinals,
@@ -94,10 +95,15 @@ def _property(clause: Clause, key: Token, table: str) -> str:
     own = key.senses[table].split("|")[0]
     named = clause.nearest(key, "attribute", _OVERRIDES, reach=14)
     if own == "any":
-        named = clause.nearest(key, "attribute", _OVERRIDES | {"snr"}, reach=60)
-        return (named.among("attribute", _OVERRIDES | {"snr"}) or "") if named is not None else ""
+        known = _OVERRIDES | {"snr"}
+        words = [t for t in clause.tokens if t.among("attribute", known)]
+        sure = [t for t in words if not _WEAK_WORDS.fullmatch(t.text)] or words
+        near = min(sure, key=lambda t: abs(t.start - key.start), default=None)
+        return (near.among("attribute", known) or "") if near is not None else ""
     if own == "pitch" and sure_of(clause, "snr"):
         return "snr"
+    if own in ("duration", "size", "tempo") and _of_gaps(clause, key):
+        return "gap"
     if own == "size":
         return (named.among("attribute", _OVERRIDES) or "") if named is not None else ""
     thing = clause.nearest(key, "subject", reach=30)
@@ -105,13 +111,19 @@ def _property(clause: Clause, key: Token, table: str) -> str:
         noun = _NOUNS.get(thing.senses["subject"], "") if thing is not None else ""
         if noun:
             return noun
-        for noun in ("reverberation", "gap"):
-            if sure_of(clause, noun):
-                return noun
+        if sure_of(clause, "reverberation"):
+            return "reverberation"
+        if any(t.get("subject") in ("gap", "pause") for t in clause.tokens):
+            return "gap"
     behind = named is not None and key.end <= named.start and named.start - key.end < 4
     if own == "pitch" and named is not None and behind:
         return named.among("attribute", _OVERRIDES) or own
     return own
+
+
+def _of_gaps(clause: Clause, key: Token) -> bool:
+    """Are gaps compared? Their "longer" and "over quicker" speak of time."""
+    return any(t.get("subject") in ("gap", "pause", "silence") for t in clause.tokens)
 
 
 def _between_notes(clause: Clause) -> bool:
@@ -126,14 +138,36 @@ def comparisons(clause: Clause) -> Iterator[Claim]:
             if _between_notes(clause) or alternative(clause, t):
                 continue
             a, b = _sides(clause, t)
+            turned = _turned(clause, t, a, b)
+            if turned is not None:
+                a, b = turned, REST
             attribute, value = _property(clause, t, table), table
             if not attribute or (a is None and (b is None or b == REST)):
                 continue
+            if attribute == "gap" and t.get(table) == "tempo":  # a gap that is over quicker
+                value = {"more": "less", "less": "more"}[table]
+            if turned is not None and _everything_before(clause, t):
+                value = {"more": "less", "less": "more"}[table]
             if attribute == "snr":  # a lower ratio is more noise
                 attribute, value = "noise", {"more": "less", "less": "more"}[table]
             a, b = a or _opposite(b), b or _opposite(a)
             if a is not None and b is not None and a != b:
                 yield make(clause, "comparison", attribute, value, t, about=a, other=b)
+
+
+def _everything_before(clause: Clause, key: Token) -> bool:
+    return any(t.is_word("all") and t.end <= key.start for t in clause.tokens)
+
+
+def _turned(clause: Clause, key: Token, a: Part | None, b: Part | None) -> Part | None:
+    """ "every other tone is shorter than the first", "louder than the second it never gets": what
+    stands after "than" is the extreme."""
+    if b is None or b == REST:
+        return None
+    never = re.search(r"\bnever\b", clause.text, re.IGNORECASE) is not None
+    if _everything_before(clause, key) or (never and a in (None, REST)):
+        return b
+    return None
 
 
 def _opposite(side: Part | None) -> Part | None:
@@ -183,18 +217,26 @@ def superlatives(clause: Clause) -> Iterator[Claim]:
             yield make(clause, "comparison", attribute, value, t, about=about, other=REST)
 
 
+_AS_WORD = re.compile(r"\b(?:equally|as)\s+(\w+)", re.IGNORECASE)
+
+
 def equalities(clause: Clause) -> Iterator[Claim]:
     """ "both clips are equally noisy"; "the two notes have the same pitch"."""
     for t in clause.having("same"):
-        named = clause.nearest(t, "attribute", _OVERRIDES, reach=30)
-        sides = [s for w in clause.tokens if (s := _side(clause, w))]
-        if named is None or alternative(clause, t):
+        near = clause.nearest(t, "attribute", _OVERRIDES, reach=30)
+        name = near.among("attribute", _OVERRIDES) if near is not None else None
+        word = _AS_WORD.search(clause.text)
+        if word is not None and word[1].lower() in _EXTREME:
+            name = _EXTREME[word[1].lower()][0]
+        if name is None or alternative(clause, t):
             continue
-        pair = len(sides) == 2 or any(w.number == 2 for w in clause.tokens)
-        if not pair:
+        if any(w.get("subject") in ("gap", "pause", "silence") for w in clause.tokens):
+            name = "gap"
+        sides = [s for w in clause.tokens if (s := _side(clause, w))]
+        pair = re.search(r"\b(?:both|two|pair|each other)\b", clause.text, re.IGNORECASE)
+        if len(sides) != 2 and not pair:
             continue
         a, b = sides[:2] if len(sides) == 2 else (Part(place=1), Part(place=2))
-        name = named.among("attribute", _OVERRIDES) or ""
         yield make(clause, "comparison", name, "same", t, about=a, other=b)
 
 
@@ -244,7 +286,8 @@ def contours(clause: Clause) -> Iterator[Claim]:
         or t.get("subject") in ("melody", "note", "tone")
         for t in clause.tokens
     )
-    if len(run) > 2 or (len(run) == 2 and melodic):
+    labelled = clause.clip is not None and len(run) == 2
+    if len(run) > 2 or labelled or (len(run) == 2 and melodic):
         steps = tuple(ways[t.get("trend") or ""] for t in run)
         where = Part(clip=clause.clip)
         yield make(clause, "direction", "contour", steps, *run, about=where)
@@ -254,6 +297,11 @@ def directions(clause: Clause) -> Iterator[Claim]:
     """A course in time: "the pitch rises", "it gets louder", "the clicks slow down"."""
     for table in ("trend_level", "trend_tempo", "trend_brightness", "trend"):
         found = clause.having(table)
+        if _neither(clause, found):
+            attribute = _course(clause, found[0], table)
+            if attribute:
+                yield make(clause, "direction", attribute, "level", *found, negated=False)
+            continue
         for i, t in enumerate(found):
             if t.used or alternative(clause, t):
                 continue
@@ -264,10 +312,29 @@ def directions(clause: Clause) -> Iterator[Claim]:
                 continue
             value, used = t.get(table) or "", [t]
             rest = found[i + 1] if i + 1 < len(found) else None
-            if rest is not None and {value, rest.get(table)} == {"rising", "falling"}:
+            if (
+                rest is not None
+                and _turns(clause, t, rest)
+                and {value, rest.get(table)} == {"rising", "falling"}
+            ):
                 value, used = f"{value}-{rest.get(table)}", [t, rest]
             about = part(clause, t, subject=_who(clause, t))
             yield make(clause, "direction", attribute, value, *used, about=about)
+
+
+def _neither(clause: Clause, found: list[Token]) -> bool:
+    """ "neither rises nor falls": that is level."""
+    ways = {t.get("trend") or t.get("trend_level") or t.get("trend_tempo") for t in found}
+    both = re.search(r"\bneither\b.*\bnor\b", clause.text, re.IGNORECASE) is not None
+    return both and {"rising", "falling"} <= ways
+
+
+def _turns(clause: Clause, a: Token, b: Token) -> bool:
+    """ "rises and then falls", not "no rise, no fall"."""
+    words = clause.between(a, b).lower()
+    return re.search(
+        r"\b(?:then|and|before|followed|back)\b|,\s*$|-", words
+    ) is not None and not denied(clause, b)
 
 
 def _quality_instead(clause: Clause, t: Token, attribute: str) -> bool:

@@ -8,34 +8,50 @@ from auscult.audio.synth import NOTE_NAMES
 from auscult.verify.lexicon import Lexicon
 
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{1,80}'(?!\w)")
+_SIMILE = re.compile(
+    r"\b(?:as if|as though|the way (?:a|you|one|it|they|we)|reminds me of|just like|(?<!sounds )(?<!sound )(?<!is )(?<!'s )(?<!shaped )(?<!echoes )like "
+    r"(?:a|an|the|some|somebody|someone|when|in|at))\b[^.;,:()!?]*",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    r"\b(?:the |my |final )?answer\s*(?:is|:|would be|must be)[^.!?\n]*", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<=[.!?])[)\"']*\s+|\n+|(?<=[。！？])")
 _CLAUSE = re.compile(
-    r"\s*;\s*|\s+[—–-]{1,2}\s+|—|\s*[()]\s*|,?\s+\b(?:but|while|whereas|although|though|yet|however|"
-    r"because|since|so)\b\s+|[；，](?=但|而|却)|…|\.\.\.",
+    r"\s*;\s*|\s+[—–-]{1,2}\s+|—|(?<=\s)\(|\)(?!\s*[<>=|])|(?<!anything)(?<!nothing),?\s+\b(?:but|while|"
+    r"whereas|although|though|yet|however|because|since|so)\b\s+|[；，](?=但|而|却)|…|\.\.\.",
     re.IGNORECASE,
 )
 _NUMBER = r"(?<![\w.#])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w#]*#)"
-_NOTE = r"(?<![\w#])[A-G](?:\s?#|♯|♭|b|[\s-]sharp|[\s-]flat)?\s?-?[0-8](?![\w.]*\d|\w)"
+_NOTE = r"(?<![\w#])[A-G](?:(?:#|♯|♭|b|[\s-]sharp|[\s-]flat)\s?)?-?[0-8](?![\w.]*\d|\w)"
 _CLASS = (
     r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
     r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"
 )
 _CLIP = r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?(?:[12345]|[AB](?!\w)|one\b|two\b)"
 _PLACE = (
-    r"\b(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat)\s+"
-    r"(?:#|no\.?\s*|number\s+)?(?P<n>[1-8]|one|two|three|four|five|six)(?![\w.]*\d|\s*(?:hz|khz|bpm|s\b|sec|ms|db|semi|half|beats))"
+    r"\b(?:(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat|thump|hit|"
+    r"stroke|strike|clap|bark|bell|chirp|horn|drum|whistle|pip|wait)\s+(?:#|no\.?\s*|number\s+)?|"
+    r"number\s+)(?P<n>[1-8]|one|two|three|four|five|six)(?![\w.]*\d|\s*(?:hz|khz|bpm|s\b|sec|ms|db|semi|half|beats))"
 )
 _SPAN = (
     r"\b(?:between|from)\s+(?P<a>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)?\s*(?:and|to|until|-)\s*"
     r"(?P<b>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)\b"
 )
 _SPECIAL = re.compile(
-    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|(?P<note>{_NOTE}|{_CLASS})|"
+    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|(?P<note>middle C\b|(?-i:{_NOTE}|{_CLASS}))|"
     f"(?P<num>{_NUMBER})",
     re.IGNORECASE,
 )
 _DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
 _FLATS = {"D": "C#", "E": "D#", "G": "F#", "A": "G#", "B": "A#", "C": "B", "F": "E"}
+
+
+def _counted_as(text: str) -> str:
+    """The subject of "note 3", "number three"."""
+    first = text.split()[0].lower()
+    return {"number": "sound", "pip": "beep", "thump": "drum", "hit": "sound", "stroke": "beat",
+            "strike": "sound", "speaker": "voice", "event": "sound", "wait": "gap"}.get(first, first)  # fmt: skip
 
 
 def note_of(text: str) -> str:
@@ -130,6 +146,8 @@ def _mask(text: str, lexicon: Lexicon) -> str:
         return " " * len(m[0])
 
     out = _QUOTED.sub(blank, text)
+    out = _SIMILE.sub(lambda m: " " * len(m[0]), out)
+    out = _ANSWER.sub(lambda m: " " * len(m[0]), out)
     return re.sub(r"[^.!?;。？！\n]*[?？]", lambda m: " " * len(m[0]), out)
 
 
@@ -148,7 +166,7 @@ def _special(m: re.Match[str], offset: int) -> Token:
     elif m["span"]:
         senses = {"span": f"{m['a']} {m['b']}"}
     elif m["note"]:
-        senses = {"note": note_of(m[0])}
+        senses = {"note": "C4" if m[0].lower() == "middle c" else note_of(m[0])}
     else:
         number = float(m[0].replace(",", "").replace("−", "-"))
     return Token(m[0], offset + m.start(), offset + m.end(), senses, number)
@@ -158,7 +176,7 @@ def _tokens(text: str, offset: int, lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     blank = list(text)
     for m in _SPECIAL.finditer(text):
-        if m["note"] and not m[0][0].isupper():
+        if m["note"] and not m[0][0].isupper() and m[0].lower() != "middle c":
             continue
         found.append(_special(m, offset))
         blank[m.start() : m.end()] = "\x00" * len(m[0])

@@ -1,0 +1,275 @@
+"""Scores of a thought: how much of what it claims does the sound bear out, and only this sound?"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, Claim, Finding
+from auscult.verify.extract import extract
+from auscult.verify.lexicon import language_of, lexicon
+from auscult.verify.verify import Ears, verify
+
+MOST_CLAIMS = 12
+"""Claims beyond this many earn nothing: a list of everything is no observation."""
+
+FEATURES: Mapping[str, frozenset[str]] = {
+    "pitch": frozenset(("pitch", "note", "register", "contour", "interval", "pitch_range", "tremor", "liveliness", "sequence")),
+    "interval": frozenset(("interval", "note", "sequence")),
+    "contour": frozenset(("contour", "pitch", "note", "sequence")),
+    "chord": frozenset(("chord", "note", "sequence", "interval")),
+    "mode": frozenset(("mode", "key", "note", "sequence", "interval")),
+    "timbre": frozenset(("timbre", "sequence", "brightness")),
+    "tempo": frozenset(("tempo", "gap", "spacing")),
+    "time": frozenset(("time", "gap", "duration")),
+    "accent": frozenset(("accent", "meter", "level", "sequence")),
+    "level": frozenset(("level", "level_change", "sequence")),
+    "brightness": frozenset(("brightness",)),
+    "event": frozenset(("presence", "count", "sequence", "before")),
+    "count": frozenset(("count", "meter", "sequence", "note")),
+    "order": frozenset(("sequence", "before", "pitch", "presence", "note", "level", "duration")),
+    "duration": frozenset(("duration", "length", "sequence")),
+    "background": frozenset(("presence",)),
+    "noise": frozenset(("noise", "snr")),
+    "reverberation": frozenset(("room", "reverberation")),
+    "tremor": frozenset(("tremor", "modulation", "pitch")),
+    "breath": frozenset(("breath",)),
+    "vowel": frozenset(("vowel",)),
+    "voicing": frozenset(("voicing",)),
+    "rate": frozenset(("rate", "duration")),
+}  # fmt: skip
+"""Feature that an item needs -> attributes of the claims that speak of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What a thought gets. Shares are nan where there is nothing to share.
+
+    Example: the true chain "I hear notes: E4, C4. C4 is lower than E4." on its own clip
+        claims            1      different claims, at most `MOST_CLAIMS` of them counted
+        precision         1.0    supported / (supported + contradicted)
+        coverage          1.0    share of the item's features that a supported claim speaks of
+        information_bits  3.3    mean over the claims of -log2 of the share of other clips on which
+                                 the same claim holds; contradicted claims count as 0
+        lift              0.97   support on the own clip minus mean support on other clips
+        hallucination     0.0    contradicted / claims
+        mentions          2      acoustic words
+        acoustic_ratio    .25    acoustic words / words
+        surrogate         0.0    share of sentences that speak of a text in place of the sound
+        contradictions    0      pairs of claims that cannot both hold
+        coherent          True   the answer and the arithmetic follow from what is claimed
+    """
+
+    claims: int
+    precision: float
+    coverage: float
+    information_bits: float
+    lift: float
+    hallucination: float
+    mentions: int
+    acoustic_ratio: float
+    surrogate: float
+    contradictions: int
+    coherent: bool
+    why_incoherent: str = ""
+
+
+def distinct(findings: Sequence[Finding]) -> list[Finding]:
+    """Every claim once, the first `MOST_CLAIMS` of them."""
+    kept: dict[object, Finding] = {}
+    for f in findings:
+        kept.setdefault(f.claim.key, f)
+    return list(kept.values())[:MOST_CLAIMS]
+
+
+def _credit(finding: Finding) -> float:
+    return 1.0 if finding.verdict == SUPPORTED else 0.0
+
+
+def precision(findings: Sequence[Finding]) -> float:
+    """supported / (supported + contradicted), a hedged support counting half; nan without either."""
+    good = sum(0.5 if f.claim.hedged else 1.0 for f in findings if f.verdict == SUPPORTED)
+    bad = sum(f.verdict == CONTRADICTED for f in findings)
+    return good / (good + bad) if good + bad else math.nan
+
+
+def coverage(findings: Sequence[Finding], features: Sequence[str]) -> float:
+    """Share of the features that a supported claim speaks of; nan where no features are given.
+    Spoken words have no measurement here: they are left out beside others, and alone give 0."""
+    wanted = [f for f in features if f in FEATURES]
+    if features and not wanted:
+        return 0.0
+    said = {f.claim.attribute for f in findings if f.verdict == SUPPORTED}
+    return sum(bool(FEATURES[f] & said) for f in wanted) / len(wanted) if wanted else math.nan
+
+
+def support_elsewhere(claims: Sequence[Claim], others: Sequence[Ears]) -> list[float]:
+    """For each claim, the share of other clips that bear it out. The more clips, the finer."""
+    return [
+        sum(verify(claim, ears).verdict == SUPPORTED for ears in others) / len(others)
+        if others
+        else math.nan
+        for claim in claims
+    ]
+
+
+def information_bits(findings: Sequence[Finding], elsewhere: Sequence[float], n: int) -> float:
+    """Mean over the claims of -log2 (how often the claim holds elsewhere), contradicted ones 0.
+
+    A claim that is true of every sound carries 0 bits. Shares are taken with one half added to the
+    count (Krichevsky and Trofimov), so that never seen is not infinite.
+    """
+    if not findings or not n:
+        return math.nan
+    bits = [
+        -math.log2((share * n + 0.5) / (n + 1)) if f.verdict == SUPPORTED else 0.0
+        for f, share in zip(findings, elsewhere, strict=True)
+    ]
+    return max(0.0, sum(bits) / len(bits))
+
+
+def lift(findings: Sequence[Finding], elsewhere: Sequence[float]) -> float:
+    """Support on the own clip minus on other clips: 0 for a thought that did not listen, and
+    negative where other clips bear it out better. nan without claims that the sound could judge."""
+    open_ = {SUPPORTED, CONTRADICTED}
+    pairs = [(f, e) for f, e in zip(findings, elsewhere, strict=True) if f.verdict in open_]
+    pairs = [(f, e) for f, e in pairs if not math.isnan(e)]
+    if not pairs:
+        return math.nan
+    return sum(_credit(f) - e for f, e in pairs) / len(pairs)
+
+
+def mentions(text: str) -> tuple[int, float]:
+    """(acoustic words, their share of all words): what keyword counting would see."""
+    words = lexicon(language_of(text))
+    acoustic = {
+        "subject",
+        "attribute",
+        "trend",
+        "more",
+        "less",
+        "most",
+        "least",
+        "unit",
+        "interval",
+    }
+    found = [m for m in words.pattern.finditer(text) if _is_acoustic(words.meaning(m[0]), acoustic)]
+    total = len(re.findall(r"\w+", text)) if words.spaces else max(1, len(text) // 2)
+    return len(found), len(found) / max(1, total)
+
+
+def _is_acoustic(senses: Mapping[str, str], tables: set[str]) -> bool:
+    return any(t in tables or t.startswith(("quality_", "trend_")) for t in senses)
+
+
+def surrogate(text: str) -> float:
+    """Share of sentences that reason about a text, a caption or a transcript instead of the sound."""
+    words = lexicon(language_of(text))
+    sentences = [s for s in re.split(r"(?<=[.!?。！？])\s*", text) if s.strip()]
+    if not sentences:
+        return 0.0
+    hits = [
+        s
+        for s in sentences
+        if any("surrogate" in words.meaning(m[0]) for m in words.pattern.finditer(s))
+    ]
+    return len(hits) / len(sentences)
+
+
+_OPPOSED = {("rising", "falling"), ("rising", "level"), ("falling", "level"), ("more", "less")}
+
+
+def _opposite(a: Claim, b: Claim) -> bool:
+    """Can the two not both hold?"""
+    if (a.kind, a.attribute, a.about, a.other) != (b.kind, b.attribute, b.about, b.other):
+        return _turned_round(a, b)
+    if a.value == b.value:
+        return a.negated != b.negated
+    if a.negated or b.negated:
+        return False
+    if a.kind == "quality":
+        return a.about.place is not None or a.attribute not in (
+            "length",
+            "level",
+            "timbre",
+            "accent",
+        )
+    if a.kind in ("direction", "comparison"):
+        pair = (str(a.value), str(b.value))
+        return pair in _OPPOSED or pair[::-1] in _OPPOSED
+    return a.kind == "count" or (
+        a.kind == "value" and a.about.place is not None and a.attribute != "pitch"
+    )
+
+
+def _turned_round(a: Claim, b: Claim) -> bool:
+    """ "the first is higher" against "the second is higher"; "A before B" against "B before A"."""
+    if a.negated or b.negated or (a.kind, a.attribute) != (b.kind, b.attribute):
+        return False
+    if a.kind == "comparison" and a.other is not None and b.other is not None:
+        if a.other == REST and b.other == REST:
+            return a.value == b.value and a.about != b.about
+        return a.value == b.value and a.about == b.other and a.other == b.about
+    if a.attribute == "before" and isinstance(a.value, tuple) and isinstance(b.value, tuple):
+        return a.value == b.value[::-1]
+    return False
+
+
+def contradictions(claims: Sequence[Claim]) -> int:
+    """Pairs of claims that cannot both hold."""
+    firm = [c for c in claims if not c.hedged]
+    return sum(_opposite(a, b) for i, a in enumerate(firm) for b in firm[i + 1 :])
+
+
+def score(
+    text: str,
+    ears: Ears,
+    *,
+    features: Sequence[str] = (),
+    answer: str = "",
+    options: Sequence[str] = (),
+    question: str = "",
+    others: Sequence[Ears] = (),
+) -> tuple[Scores, list[Finding]]:
+    """All scores of a thought and the findings behind them.
+
+    `others` are other items' clips (of the same task, if there is one): without them lift and
+    information are nan. A claim that the question or the options already make earns nothing: it is
+    reported, and left out of the shares.
+    """
+    from auscult.verify.coherence import coherence
+
+    claims = extract(text)
+    findings = [verify(claim, ears) for claim in claims]
+    counted = [f for f in distinct(findings) if not _given(f.claim, question, options)]
+    elsewhere = support_elsewhere([f.claim for f in counted], others)
+    found, ratio = mentions(text)
+    coherent, why = coherence(text, claims, answer, options)
+    total = len(counted)
+    wrong = sum(f.verdict == CONTRADICTED for f in counted)
+    return (
+        Scores(
+            claims=total,
+            precision=precision(counted),
+            coverage=coverage(counted, features),
+            information_bits=information_bits(counted, elsewhere, len(others)),
+            lift=lift(counted, elsewhere) if others else math.nan,
+            hallucination=wrong / total if total else math.nan,
+            mentions=found,
+            acoustic_ratio=ratio,
+            surrogate=surrogate(text),
+            contradictions=contradictions(claims),
+            coherent=coherent,
+            why_incoherent=why,
+        ),
+        findings,
+    )
+
+
+def _given(claim: Claim, question: str, options: Sequence[str]) -> bool:
+    """Is the claim word for word in what was asked? Then it is no observation."""
+    if not question:
+        return False
+    bare = replace(claim, start=0, end=0, hedged=False)
+    known = extract(question.rstrip("?") + ".")
+    return any(replace(c, start=0, end=0, hedged=False) == bare for c in known)
