@@ -12,6 +12,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
     "gym validate": ("auscult.gym.commands:validate", "let every task prove itself"),
     "gym export": ("auscult.gym.commands:export", "items as JSONL and FLAC"),
+    "check": (
+        "auscult.verify.commands:check",
+        "a thought against the sound: every acoustic claim, true, false or open",
+    ),
+    "measure": ("auscult.verify.commands:measure", "everything that is measured in a recording"),
+    "traces": ("auscult.verify.commands:traces", "SQL over checked traces"),
     "init": ("auscult.train.commands:init", "a nano model with random weights"),
     "pretrain": (
         "auscult.train.commands:pretrain",

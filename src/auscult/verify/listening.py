@@ -179,6 +179,8 @@ class Listening:
     def notes(self) -> list[Sound]:
         """The sounds that have a pitch, legato ones apart where silence does not part them."""
         found = [s for s in self.sounds if not np.isnan(s.hz)]
+        # Where notes stand beside other events, a bell's or a horn's pitch is no note.
+        found = [s for s in found if s.kind in NOTES] or found
         steady = measure.steady_notes(self.clip)
         if len(steady) <= len(found) or not found:
             return found

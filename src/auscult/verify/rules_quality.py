@@ -88,7 +88,10 @@ def _length(clause: Clause, token: Token) -> bool:
 
 def _vowel(clause: Clause, token: Token) -> bool:
     before = clause.text[: token.start - clause.start].rstrip().lower()
-    named = re.search(r"(vowel|holds|sings?|sung|sustained|long|sound|an?|the|held|is|/)$", before) is not None
+    named = (
+        re.search(r"(vowel|holds|sings?|sung|sustained|long|sound|an?|the|held|is|/)$", before)
+        is not None
+    )
     return named or "vowel" in clause.text.lower()
 
 

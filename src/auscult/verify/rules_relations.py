@@ -399,6 +399,14 @@ def _listed(clause: Clause, found: list[Token], marks: list[Token]) -> Iterator[
     """ "a knock, two claps and then a bell" with the numbers spelled out; bare lists as in "knock,
     knock, bell". Articles and "and" alone make no order: those are presences."""
     names: list[str] = []
+    found = [
+        t for i, t in enumerate(found)  # "a dog barking" is one bark
+        if i == 0
+        or t.senses["subject"] != found[i - 1].senses["subject"]
+        or clause.between(found[i - 1], t).strip()
+    ]  # fmt: skip
+    if len(found) < 2:
+        return
     for t in found:
         before = [w for w in clause.tokens if w.end <= t.start and t.start - w.end < 12]
         number = before[-1].number if before and before[-1].number is not None else 1

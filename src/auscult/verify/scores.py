@@ -230,16 +230,18 @@ def score(
     options: Sequence[str] = (),
     question: str = "",
     others: Sequence[Ears] = (),
+    claims: Sequence[Claim] | None = None,
 ) -> tuple[Scores, list[Finding]]:
     """All scores of a thought and the findings behind them.
 
     `others` are other items' clips (of the same task, if there is one): without them lift and
     information are nan. A claim that the question or the options already make earns nothing: it is
-    reported, and left out of the shares.
+    reported, and left out of the shares. `claims` stand in for the grammar's, where something else
+    extracted them.
     """
     from auscult.verify.coherence import coherence
 
-    claims = extract(text)
+    claims = extract(text) if claims is None else claims
     findings = [verify(claim, ears) for claim in claims]
     counted = [f for f in distinct(findings) if not _given(f.claim, question, options)]
     elsewhere = support_elsewhere([f.claim for f in counted], others)

@@ -22,8 +22,8 @@ _CLAUSE = re.compile(
     r"whereas|although|though|yet|however|because|since|so)\b\s+|[；，](?=但|而|却)|…|\.\.\.",
     re.IGNORECASE,
 )
-_NUMBER = r"(?<![\w.#])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w#]*#)"
-_NOTE = r"(?<![\w#])[A-G](?:(?:#|♯|♭|b|[\s-]sharp|[\s-]flat)\s?)?-?[0-8](?![\w.]*\d|\w)"
+_NUMBER = r"(?<![A-Za-z\d_.#])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![A-Za-z\d#]*#)"
+_NOTE = r"(?<![A-Za-z\d#])[A-G](?:(?:#|♯|♭|b|[\s-]sharp|[\s-]flat)\s?)?-?[0-8](?![A-Za-z\d.]*\d|[A-Za-z\d])"
 _CLASS = (
     r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
     r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"

@@ -1,0 +1,305 @@
+"""`auscult check | measure | traces`."""
+
+import json as json_format
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from auscult.audio.io import read_audio
+from auscult.types import Audio, Verdict
+from auscult.verify import store
+from auscult.verify.claims import CONTRADICTED, SUPPORTED, Finding
+from auscult.verify.grounded import grounded, grounding
+from auscult.verify.measures import MEASURES, take
+from auscult.verify.picture import SIGNS, save
+from auscult.verify.scores import Scores, score
+from auscult.verify.verify import Ears, describe, listen
+
+_ANSI = {SUPPORTED: "\033[32m", CONTRADICTED: "\033[31m"}
+_OPEN_ANSI = "\033[33m"
+
+
+def check(
+    inputs: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE... [THOUGHT.txt]")
+    ],
+    /,
+    *,
+    text: str = "",
+    model: str = "",
+    question: str = "",
+    options: tuple[str, ...] = (),
+    answer: str = "",
+    others: tuple[Path, ...] = (),
+    plot: Path | None = None,
+    html: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+    extractor: str = "",
+    extractor_model: str = "",
+) -> None:
+    """Check every acoustic claim of a thought against recordings.
+
+    Args:
+        inputs: recordings, then a text file with the thought; or one .jsonl file of traces.
+        text: the thought itself, in place of a file.
+        model: let this model think about --question, and check what it thinks.
+        question: what was asked; claims that it already makes earn nothing.
+        options: the possible answers, if the question has a closed list.
+        answer: the answer given; the thought is checked against it.
+        others: other recordings, for information and grounding lift.
+        plot: draw spectrogram, pitch, onsets and claims to this PNG.
+        html: write one self-contained page with the sound playable.
+        out: folder for Parquet tables of traces, claims and measurements.
+        json: print JSON instead of text.
+        extractor: URL of an OpenAI-compatible endpoint that extracts the claims instead of the
+            grammar, for example http://localhost:8000/v1.
+        extractor_model: the model to ask for there.
+    """
+    if len(inputs) == 1 and inputs[0].endswith(".jsonl"):
+        check_traces(Path(inputs[0]), out=out)
+        return
+    files, thought = _thought(inputs, text, model)
+    clips = [read_audio(file) for file in files]
+    if model:
+        thought, answer = _think(model, clips, question, options)
+    claims = None
+    if extractor:
+        from auscult.verify.endpoint import extract_by_endpoint
+
+        claims = extract_by_endpoint(thought, url=extractor, model=extractor_model)
+    ears = listen(clips)
+    rest = [listen([read_audio(file)]) for file in others]
+    scores, findings = score(
+        thought, ears, answer=answer, options=options, question=question, others=rest,
+        claims=claims,
+    )  # fmt: skip
+    verdict = grounded(scores)
+    if json:
+        _print_json(thought, answer, findings, scores, verdict)
+    else:
+        _print(thought, answer, findings, scores, verdict)
+    title = ", ".join(Path(f).name for f in files)
+    if plot is not None:
+        save(plot, ears, findings, title=title)
+    if html is not None:
+        from auscult.verify.page import page
+
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(
+            page(thought, ears, findings, scores, verdict, title=f"{title}: the thought, checked",
+                 question=question, answer=answer),
+            encoding="utf-8",
+        )  # fmt: skip
+    if out is not None:
+        trace = store.Trace(key="1", clips=tuple(files), thought=thought, answer=answer)
+        _write(out, [(trace, ears, scores, findings)])
+
+
+def _thought(inputs: Sequence[str], text: str, model: str) -> tuple[list[str], str]:
+    """(recordings, thought) from the arguments."""
+    if not inputs:
+        raise ValueError("expected recordings and a text file: auscult check clip.wav thought.txt")
+    if text or model:
+        return list(inputs), text
+    *files, last = inputs
+    if not files or not last.endswith((".txt", ".md")):
+        raise ValueError(
+            f"expected a text file with the thought as the last argument, got {last!r}; "
+            "or give the thought with --text, or a model with --model"
+        )
+    return files, Path(last).read_text(encoding="utf-8")
+
+
+def _think(
+    model: str, clips: list[Audio], question: str, options: tuple[str, ...]
+) -> tuple[str, str]:
+    """Thought and answer of a model."""
+    from auscult.engine import Engine, Sampling, Thinking
+    from auscult.gym.render import CAPTION_PROMPTS, ask_text
+    from auscult.model.weights import open_model
+    from auscult.types import Turn
+
+    engine = Engine(
+        *open_model(model), rows=1, sampling=Sampling(temperature=0.0, max_tokens=512),
+        thinking=Thinking.parse("free"),
+    )  # fmt: skip
+    asked = ask_text(question or CAPTION_PROMPTS[0], options)
+    reply = engine.reply([[Turn(role="human", text=asked, clips=tuple(clips))]])[0]
+    return reply.thought, reply.answer
+
+
+def _print(
+    thought: str, answer: str, findings: Sequence[Finding], scores: Scores, verdict: Verdict
+) -> None:
+    colour = sys.stdout.isatty()
+    print(
+        _inline(
+            thought.strip(),
+            findings,
+            thought.index(thought.strip()) if thought.strip() else 0,
+            colour,
+        )
+    )
+    if answer:
+        print(f"\nanswer: {answer}")
+    print()
+    for f in findings:
+        mark = SIGNS[f.verdict]
+        line = f"  {mark} {thought[f.claim.start : f.claim.end]!r:40}  {f.says}"
+        print(f"{_ANSI.get(f.verdict, _OPEN_ANSI)}{line}\033[0m" if colour else line)
+    if not findings:
+        print("  no acoustic claim found")
+    print()
+    for name, value in asdict(scores).items():
+        if value != "" and value == value:
+            print(
+                f"  {name.replace('_', ' '):18} {value:.2f}"
+                if isinstance(value, float)
+                else f"  {name.replace('_', ' '):18} {value}"
+            )
+    print(f"  {'grounding':18} {grounding(scores):.2f}")
+    print(f"\n{'grounded' if verdict.keep else 'NOT grounded'}: {verdict.why}")
+
+
+def _inline(text: str, findings: Sequence[Finding], shift: int, colour: bool) -> str:
+    """The thought with every claim in brackets that carry its sign."""
+    out, at = "", 0
+    for f in sorted(findings, key=lambda f: (f.claim.start, -f.claim.end)):
+        start, end = f.claim.start - shift, f.claim.end - shift
+        if start < at:
+            continue
+        piece = f"[{SIGNS[f.verdict]} {text[start:end]}]"
+        piece = f"{_ANSI.get(f.verdict, _OPEN_ANSI)}{piece}\033[0m" if colour else piece
+        out, at = out + text[at:start] + piece, end
+    return out + text[at:]
+
+
+def _print_json(
+    thought: str, answer: str, findings: Sequence[Finding], scores: Scores, verdict: Verdict
+) -> None:
+    record = {
+        "thought": thought,
+        "answer": answer,
+        "grounded": verdict.keep,
+        "why": verdict.why,
+        "grounding": grounding(scores),
+        "scores": {k: None if v != v else v for k, v in asdict(scores).items()},
+        "findings": [asdict(f) for f in findings],
+    }
+    print(json_format.dumps(record, ensure_ascii=False))
+
+
+MOST_OTHERS = 8
+"""Clips of other traces that a trace of a file is compared with."""
+
+
+def check_traces(path: Path, *, out: Path | None) -> None:
+    """Check a JSONL of traces; clips of the same group serve each other for lift."""
+    traces = store.read_traces(path)
+    if not traces:
+        raise ValueError(f"{path} holds no traces; expected one JSON object per line")
+    ears = [listen([read_audio(clip) for clip in t.clips]) for t in tqdm(traces, desc="listening")]
+    done: list[tuple[store.Trace, Ears, Scores, list[Finding]]] = []
+    for i, trace in enumerate(tqdm(traces, desc="checking")):
+        rest = [j for j, t in enumerate(traces) if j != i and t.group == trace.group]
+        # The same few neighbours for every run: results must not depend on chance.
+        near = sorted(rest, key=lambda j: (j - i) % len(traces))[:MOST_OTHERS]
+        scores, findings = score(
+            trace.thought, ears[i], features=trace.features, answer=trace.answer,
+            options=trace.options, question=trace.question, others=[ears[j] for j in near],
+        )  # fmt: skip
+        done.append((trace, ears[i], scores, findings))
+    kept = sum(grounded(s).keep for _, _, s, _ in done)
+    claims = [f for _, _, _, findings in done for f in findings]
+    print(f"{len(traces)} traces, {len(claims)} claims, {kept} traces grounded")
+    for verdict in SIGNS:
+        print(f"  {verdict:13} {sum(f.verdict == verdict for f in claims)}")
+    if out is not None:
+        _write(out, done)
+
+
+def _write(out: Path, done: Sequence[tuple[store.Trace, Ears, Scores, Sequence[Finding]]]) -> None:
+    rows: dict[str, list[store.Row]] = {"traces": [], "claims": [], "measurements": []}
+    for trace, ears, scores, findings in tqdm(done, desc="measuring"):
+        verdict = grounded(scores)
+        row = store.trace_row(trace, scores, grounding(scores), verdict.keep, verdict.why)
+        rows["traces"].append(row)
+        rows["claims"] += store.claim_rows(trace, findings)
+        for i, ear in enumerate(ears, 1):
+            measured = [take(ear, name) for name in MEASURES]
+            rows["measurements"] += store.measurement_rows(trace, i, measured)
+    for file in store.write(out, rows):
+        print(f"wrote {file}")
+
+
+def measure(
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")],
+    /,
+    *,
+    span: tuple[float, float] | None = None,
+    json: bool = False,
+) -> None:
+    """Print everything that is measured in a recording, with unit and reliability.
+
+    Args:
+        files: wav, flac, ogg or mp3.
+        span: only this stretch, start and end in seconds.
+        json: one JSON object per file.
+    """
+    if not files:
+        raise ValueError("expected one or more recordings: auscult measure clip.wav")
+    for file in files:
+        ear = listen([read_audio(file)])[0]
+        ear = ear.within(span) if span is not None else ear
+        found = [take(ear, name) for name in MEASURES]
+        if json:
+            print(json_format.dumps({"file": str(file), "measured": [asdict(m) for m in found]}))
+            continue
+        print(f"{file}  ({ear.seconds:.2f} s)")
+        for m in found:
+            value = f"{m.value:.2f}" if isinstance(m.value, float) else str(m.value)
+            trust = f"  right on {m.reliability:.0%} of gym clips" if m.reliability else ""
+            shown = f"{value} {m.unit}{trust}" if not m.refused else f"- ({m.refused})"
+            print(f"  {m.name:18} {shown}")
+        for s in ear.sounds:
+            hz = "" if s.hz != s.hz else f"{s.hz:7.1f} Hz"
+            print(
+                f"    {s.start_s:6.2f} to {s.end_s:6.2f} s  {s.kind:10} {s.sure:4.0%} {s.level_db:7.1f} dB {hz}"
+            )
+
+
+def traces(
+    sql: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")],
+    /,
+    *,
+    data: Path = Path("traces"),
+    json: bool = False,
+) -> None:
+    """Run SQL over checked traces: tables traces, claims and measurements.
+
+    Args:
+        sql: for example "SELECT attribute, verdict, count(*) FROM claims GROUP BY ALL".
+        data: the folder that `auscult check --out` wrote.
+        json: one JSON object per row.
+    """
+    names, rows = store.query(data, sql)
+    if json:
+        for row in rows:
+            print(json_format.dumps(dict(zip(names, row, strict=True)), default=str))
+        return
+    shown = [
+        [("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v))[:60] for v in row]
+        for row in rows
+    ]
+    widths = [max([len(n), *(len(r[i]) for r in shown)]) for i, n in enumerate(names)]
+    for row in [names, ["-" * w for w in widths], *shown]:
+        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+__all__ = ["check", "describe", "measure", "traces"]
