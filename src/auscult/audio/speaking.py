@@ -8,7 +8,7 @@ from scipy.fft import ifft, irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter, uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
-from auscult.audio.measure import envelope_db, frames, modulation
+from auscult.audio.measure import Pitch, envelope_db, frames, modulation
 from auscult.audio.pitch import HOP_S, pitch_track
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
@@ -82,7 +82,7 @@ def _band_level(x: Audio, smooth_s: float) -> Float[np.ndarray, " frames"]:
     return 10 * np.log10(np.convolve(power, bell / bell.sum(), "same") + 1e-12)
 
 
-def _nuclei(x: Audio) -> int:
+def _nuclei(x: Audio, track: Pitch | None = None) -> int:
     """Voiced peaks of the vowel band with a dip between each two."""
     if len(x) < 0.1 * SAMPLE_RATE:
         return 0
@@ -90,19 +90,19 @@ def _nuclei(x: Audio) -> int:
     floor = float(level.max()) - _NUCLEUS_RANGE_DB
     peaks, _ = find_peaks(np.pad(np.maximum(level, floor), 1, constant_values=floor),
                           prominence=_DIP_DB)  # fmt: skip
-    voiced = pitch_track(x).periodicity > 0
+    voiced = (track or pitch_track(x)).periodicity > 0
     near = np.convolve(voiced, np.ones(3), "same") > 0
     return int(near[np.clip(peaks - 1, 0, len(near) - 1)].sum())
 
 
-def syllable_rate(x: Audio) -> float:
+def syllable_rate(x: Audio, track: Pitch | None = None) -> float:
     """Syllable nuclei per second of active speech (pauses taken out); nan without any sound.
 
     After N. de Jong and T. Wempe, "Praat script to detect syllable nuclei" (2009): voiced peaks of
-    the energy with a dip between.
+    the energy with a dip between. `track` saves a second pitch tracking where one was made.
     """
     seconds = sum(b - a for a, b in activity(x))
-    return _nuclei(x) / seconds if seconds > 0 else float("nan")
+    return _nuclei(x, track) / seconds if seconds > 0 else float("nan")
 
 
 def cpps_db(x: Audio) -> float:
@@ -204,12 +204,12 @@ def _is_fraction(power: Float[np.ndarray, " bins"], hz: float) -> bool:
     return any(height(SAMPLE_RATE / hz / part) > 0.55 * whole for part in (2, 3, 4, 5))
 
 
-def _own_beats(x: Audio, parts: int) -> Float[np.ndarray, "parts 2"]:
+def _own_beats(x: Audio, parts: int, track: Pitch | None = None) -> Float[np.ndarray, "parts 2"]:
     """Lowest and highest pitch in hertz of each part whose fundamental sounds; inf elsewhere.
 
     Two high tones beat at a fundamental that does not sound; a voice beats at one that does.
     """
-    track = pitch_track(x, 60.0, 400.0)
+    track = track or pitch_track(x, 60.0, 400.0)
     size = round(_PART_S * SAMPLE_RATE)
     per_part = round(_PART_S / HOP_S)
     out = np.full((parts, 2), np.inf)
@@ -229,7 +229,7 @@ def _own_beats(x: Audio, parts: int) -> Float[np.ndarray, "parts 2"]:
     return out
 
 
-def roughness(x: Audio) -> float:
+def roughness(x: Audio, track: Pitch | None = None) -> float:
     """Depth in dB (middle to peak) of the strongest waver of the level between 20 and 150 Hz.
 
     Median over the loud stretches of 0.2 s; depth as in `amplitude_modulation`. A low voice beats
@@ -250,7 +250,7 @@ def roughness(x: Audio) -> float:
     line = 2 * np.abs(np.asarray(rfft(level * hann, 1024, axis=1))) / hann.sum()
     hz = np.fft.rfftfreq(1024, 1 / rate)
     line[:, (hz < 20) | (hz > 150)] = 0
-    low, high = _own_beats(x, len(part)).T[:, :, None]
+    low, high = _own_beats(x, len(part), track).T[:, :, None]
     for k in (1, 2):
         line[(hz > 0.95 * k * low - 10) & (hz < 1.05 * k * high + 10)] = 0
     return float(np.median(line[loud].max(axis=1)))

@@ -29,8 +29,8 @@ def vacuous(item: Item, other: Item, rng: np.random.Generator) -> str:
     """True of any sound."""
     return (
         "I hear a sound. The sound has a certain pitch and a certain loudness, and it changes over "
-        "time. There is at least one sound, it has a beginning and an end, and there are parts that "
-        f"are louder than others. The answer is {item.answer}."
+        "time. There is at least one sound, it has a beginning and an end, and some parts are "
+        f"louder than others. The answer is {item.answer}."
     )
 
 
@@ -145,8 +145,8 @@ def guessing(item: Item, other: Item, rng: np.random.Generator) -> str:
 def hedging(item: Item, other: Item, rng: np.random.Generator) -> str:
     """Everything is possible, nothing is said."""
     return (
-        "Maybe the pitch rises or falls. Perhaps there might be a knock or a clap. It could be loud "
-        f"or soft. Possibly the answer is {item.answer}."
+        "Maybe the pitch rises or falls. Perhaps there might be a knock or a clap. It could be "
+        f"loud or soft. Possibly the answer is {item.answer}."
     )
 
 

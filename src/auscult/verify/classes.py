@@ -97,7 +97,7 @@ def load() -> dict[str, Classes]:
     """The shipped classes: "event" and "background"."""
     from safetensors.numpy import load as read
 
-    data = read((files(__package__) / FILE).read_bytes())
+    data = read((files("auscult.verify") / FILE).read_bytes())
     found: dict[str, Classes] = {}
     for kind in ("event", "background", "vowel"):
         names = bytes(data[f"{kind}.labels"]).decode().split(",")

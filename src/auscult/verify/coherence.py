@@ -14,12 +14,13 @@ _SUM = re.compile(
 )
 _ORDER = re.compile(
     r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:Hz|s|dB|BPM)?\s*(?:is\s+)?"
-    r"(>|<|greater than|less than|smaller than|larger than|higher than|lower than|above|below|more than)\s*"
+    r"(>|<|greater than|less than|smaller than|larger than|higher than|lower than|above|below|"
+    r"more than)\s*"
     r"(-?\d+(?:\.\d+)?)"
 )
 _NOTES = re.compile(
-    r"\b([A-G](?:#|b|♯|♭)?\d)\s+(?:is|lies|sits|comes out)\s+(higher than|lower than|above|below)\s+"
-    r"([A-G](?:#|b|♯|♭)?\d)"
+    r"\b([A-G](?:#|b|♯|♭)?\d)\s+(?:is|lies|sits|comes out)\s+"
+    r"(higher than|lower than|above|below)\s+([A-G](?:#|b|♯|♭)?\d)"
 )
 _PARITY = re.compile(r"(?<![\w.])(\d+)\s+is\s+(?:an?\s+)?(even|odd)")
 _RUN = re.compile(r"(?:\b1, 2(?:, \d+)*)")

@@ -269,9 +269,8 @@ def measure(
             print(f"  {m.name:18} {shown}")
         for s in ear.sounds:
             hz = "" if s.hz != s.hz else f"{s.hz:7.1f} Hz"
-            print(
-                f"    {s.start_s:6.2f} to {s.end_s:6.2f} s  {s.kind:10} {s.sure:4.0%} {s.level_db:7.1f} dB {hz}"
-            )
+            when = f"{s.start_s:6.2f} to {s.end_s:6.2f} s"
+            print(f"    {when}  {s.kind:10} {s.sure:4.0%} {s.level_db:7.1f} dB {hz}")
 
 
 def traces(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auscult.audio import measure, speaking
-from auscult.verify import measures
-from auscult.verify.checks import Outcome, counted, focus, pick_sounds
+from auscult.audio import measure
+from auscult.verify import measures_music as music
+from auscult.verify import measures_sound as levels
+from auscult.verify.checks_base import Outcome, focus, pick_sounds
+from auscult.verify.checks_things import counted
 from auscult.verify.claims import AMBIGUOUS, CONTRADICTED, REST, SUPPORTED, Claim, Part
-from auscult.verify.listening import Listening
-from auscult.verify.measures import Refused
+from auscult.verify.listening import Listening, Refused
 from auscult.verify.rules_base import EVENTS
 
 
@@ -28,7 +29,7 @@ class Scale:
 def _pitch(ear: Listening, part: Part) -> float:
     """Semitones; of a sound where one is meant, else of the clip."""
     sounds = [s.hz for s in pick_sounds(ear, part) if s.hz == s.hz] if _one(part) else []
-    hz = float(np.median(sounds)) if sounds else measures.pitch(focus(ear, part))
+    hz = float(np.median(sounds)) if sounds else music.pitch(focus(ear, part))
     return 12 * math.log2(hz / 440)
 
 
@@ -55,7 +56,7 @@ def _duration(ear: Listening, part: Part) -> float:
 
 
 def _gap(ear: Listening, part: Part) -> float:
-    gaps = measures.silences_s(ear)
+    gaps = music.silences_s(ear)
     if part.place is None or not gaps:
         raise Refused("which gap is meant is open")
     at = part.place if part.place < 0 else part.place - 1
@@ -65,11 +66,11 @@ def _gap(ear: Listening, part: Part) -> float:
 
 
 def _tempo(ear: Listening, part: Part) -> float:
-    return math.log(measures.tempo_bpm(focus(ear, part)))
+    return math.log(music.tempo_bpm(focus(ear, part)))
 
 
 def _noise(ear: Listening, part: Part) -> float:
-    return -measures.hnr_db(focus(ear, part))
+    return -levels.hnr_db(focus(ear, part))
 
 
 def _reverberation(ear: Listening, part: Part) -> float:
@@ -77,15 +78,15 @@ def _reverberation(ear: Listening, part: Part) -> float:
 
 
 def _brightness(ear: Listening, part: Part) -> float:
-    return math.log(measures.brightness_hz(focus(ear, part)))
+    return math.log(levels.brightness_hz(focus(ear, part)))
 
 
 def _breath(ear: Listening, part: Part) -> float:
-    return -measures.hnr_db(focus(ear, part))
+    return -levels.hnr_db(focus(ear, part))
 
 
 def _rate(ear: Listening, part: Part) -> float:
-    found = speaking.syllable_rate(focus(ear, part).clip)
+    found = levels.rate(focus(ear, part))
     if not found > 0:
         raise Refused("no speech")
     return math.log(found)
@@ -146,7 +147,7 @@ def _others(
     if part.subject in EVENTS and part.place is None:
         kinds = {s.kind for s in ear.sounds} - {part.subject}
         return [(ear, Part(subject=k)) for k in kinds if k in EVENTS]
-    n = len(measures.silences_s(ear)) if attribute == "gap" else len(ear.sounds)
+    n = len(music.silences_s(ear)) if attribute == "gap" else len(ear.sounds)
     own = part.place if (part.place or 0) > 0 else n + 1 + (part.place or 0)
     return [(ear, Part(place=i)) for i in range(1, n + 1) if i != own]
 

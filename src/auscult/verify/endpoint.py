@@ -15,8 +15,9 @@ KINDS = sorted({f"{kind}/{attribute}" for kind, attribute in CHECKS}) + sorted(
     f"comparison/{name}" for name in SCALES
 )
 
-PROMPT = f"""You extract acoustic claims from a text about recordings. A claim says something audible
-that measuring the sound could bear out or refute. Questions, conditions, options, quoted words and
+PROMPT = f"""You extract acoustic claims from a text about recordings. A claim says something
+audible that measuring the sound could bear out or refute. Questions, conditions, options, words in
+quotation marks and
 pure logic are no claims. Reply with a JSON array only. Each element:
 {{"kind": ..., "attribute": ..., "value": ..., "subject": "", "place": null, "clip": null,
  "other_subject": "", "other_place": null, "other_clip": null, "negated": false, "hedged": false,
@@ -48,7 +49,7 @@ def claim_of(data: dict[str, Any], text: str) -> Claim | None:
     value: Any = data.get("value")
     if isinstance(value, list):
         value = tuple(str(v) for v in value)
-    elif isinstance(value, bool) or isinstance(value, str):
+    elif isinstance(value, (bool, str)):
         pass
     elif isinstance(value, (int, float)) and math.isfinite(value):
         value = float(value)

@@ -69,7 +69,7 @@ def entropy_gap(
     heard = _entropies(model, processor, turns, ids)
     deaf = _entropies(model, processor, [replace(turn, clips=()) for turn in turns], ids)
     gap = (deaf - heard)[opening:]
-    words = tuple(processor.tokenizer.decode([token]) for token in ids[opening:])
+    words = tuple(str(processor.tokenizer.decode([token])) for token in ids[opening:])
     weights = mapo_weights(gap) if len(gap) else gap
     return EntropyGap(tokens=words, gap=tuple(gap.tolist()), weights=tuple(weights.tolist()))
 
@@ -84,6 +84,6 @@ def _entropies(
     mels = [log_mel(clip) for clip in clips]
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
     batch = pad_batch([[*prompt, *reply]], mels, special_id(processor.tokenizer, "pad") or 0)
-    where = {k: v.to(model.device) for k, v in batch.items() if isinstance(v, Tensor)}
+    where = {k: v.to(model.device) for k, v in batch.items()}
     logits = model(**where).logits[0]
     return entropy(logits[len(prompt) - 1 : -1]).cpu()

@@ -4,15 +4,9 @@ from collections.abc import Callable, Iterator
 
 from auscult.verify.claims import Claim
 from auscult.verify.lexicon import language_of, lexicon
+from auscult.verify.rules_compare import comparisons, equalities, not_as, superlatives
+from auscult.verify.rules_courses import contours, directions, orders
 from auscult.verify.rules_quality import presences, qualities
-from auscult.verify.rules_relations import (
-    comparisons,
-    contours,
-    directions,
-    equalities,
-    orders,
-    superlatives,
-)
 from auscult.verify.rules_values import counts, intervals, meter, notes, per_minute, values
 from auscult.verify.text import Clause, clauses
 
@@ -21,6 +15,7 @@ RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
     per_minute,
     intervals,
     meter,
+    not_as,
     comparisons,
     superlatives,
     equalities,

@@ -270,7 +270,8 @@ def main() -> None:
         right = np.mean([s == label for s, (_, label) in zip(said, fresh, strict=True)])
         unknown = np.mean([s == "unknown" for s in said])
         print(
-            f"{name}: {len(rows)} sounds, {right:.3f} right and {unknown:.3f} unknown of {len(fresh)}"
+            f"{name}: {len(rows)} sounds; of {len(fresh)} fresh ones {right:.3f} right, "
+            f"{unknown:.3f} unknown"
         )
     save_file(data, Path(__file__).with_name(FILE))
 

@@ -2,7 +2,7 @@
 
 grounding = precision ** 2 * coverage * saturating information, less for contradictions and for
 reasoning about a text; 0 without a supported claim. The thresholds were fitted on the gym's
-*training* items (`auscult.verify.calibrate`) and stand in `thresholds.json` with how they were found.
+*training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
 """
 
 import json
@@ -30,7 +30,7 @@ class Thresholds:
 @lru_cache(maxsize=1)
 def thresholds() -> Thresholds:
     """The shipped ones."""
-    data = json.loads((files(__package__) / "thresholds.json").read_text())
+    data = json.loads((files("auscult.verify") / "thresholds.json").read_text())
     return Thresholds(**{k: data[k] for k in ("grounding", "precision", "surrogate")})
 
 

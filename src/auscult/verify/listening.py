@@ -24,6 +24,10 @@ NOTES = frozenset((*TONES, "click", "beep", "chord"))
 """Kinds of sound that carry a pitch of their own."""
 
 
+class Refused(ValueError):
+    """A measurement that this sound does not allow; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
     """One sound of a clip.
@@ -79,6 +83,11 @@ class Listening:
         return pitch_track(self.clip, low_hz=60.0, high_hz=1100.0)
 
     @cached_property
+    def voice_track(self) -> Pitch:
+        """The track in the range of voices, for what is measured of speech."""
+        return pitch_track(self.clip)
+
+    @cached_property
     def voiced(self) -> Pitch:
         """The periodic frames that are not much quieter than the loudest."""
         return self.track.voiced(periodicity=0.5, below_peak_db=25.0)
@@ -95,7 +104,7 @@ class Listening:
 
     @cached_property
     def snr_db(self) -> float:
-        """Level of the loud frames over that of the quiet ones. 60 and more: no noise to speak of."""
+        """Level of the loud frames over that of the quiet ones; from 60 on there is no noise."""
         low, high = np.percentile(self.envelope_db, (8, 92))
         return float(min(high - low, 90.0))
 
@@ -181,6 +190,8 @@ class Listening:
         found = [s for s in self.sounds if not np.isnan(s.hz)]
         # Where notes stand beside other events, a bell's or a horn's pitch is no note.
         found = [s for s in found if s.kind in NOTES] or found
+        if not found or all(self._steady(s) for s in found):
+            return found
         steady = measure.steady_notes(self.clip)
         if len(steady) <= len(found) or not found:
             return found
@@ -190,6 +201,13 @@ class Listening:
             )
             for a, b, hz in steady
         ]
+
+    def _steady(self, sound: Sound) -> bool:
+        """Does one pitch last through the sound? If not, it may be several legato notes."""
+        track = self.tones
+        inside = (track.times_s > sound.start_s + 0.03) & (track.times_s < sound.end_s - 0.03)
+        st = measure.semitones(track.hz[inside & (track.periodicity > 0.8)])
+        return len(st) < 4 or float(np.ptp(np.percentile(st, (15, 85)))) < 0.8
 
     @cached_property
     def background(self) -> tuple[str, float]:

@@ -17,15 +17,16 @@ from auscult.verify.scores import Scores
 from auscult.verify.verify import Ears, describe
 
 STYLE = """
-body{font:16px/1.55 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1f2328}
+body{font:16px/1.55 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;
+color:#1f2328}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
 .thought{background:#f6f8fa;padding:1rem;border-radius:8px;white-space:pre-wrap}
 mark{cursor:pointer;padding:1px 3px;border-radius:4px;color:inherit}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 td,th{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #d0d7de;vertical-align:top}
 img{max-width:100%}audio{width:100%;margin:.3rem 0}.key span{margin-right:1.2rem}
-@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}.thought{background:#161b22}
-td,th{border-color:#30363d}}
+@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}
+.thought{background:#161b22}td,th{border-color:#30363d}}
 """
 
 SCRIPT = """

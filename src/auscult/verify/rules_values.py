@@ -61,8 +61,8 @@ def _attribute(clause: Clause, unit: Token) -> str:
 
 
 _STARTS = re.compile(
-    r"(?:\bat(?: the)?|@|\bafter|\baround|\bnear|\bby|\bto|t\s*=|\bmark\b)\s*(?:about|around|roughly|some|just|"
-    r"approximately|\W)*\s*$",
+    r"(?:\bat(?: the)?|@|\bafter|\baround|\bnear|\bby|\bto|t\s*=|\bmark\b)\s*"
+    r"(?:about|around|roughly|some|just|approximately|\W)*\s*$",
     re.IGNORECASE,
 )
 _STARTING = frozenset(("time",))
@@ -193,7 +193,7 @@ _RELATION = re.compile(
 
 
 def _related(clause: Clause, first: Token) -> bool:
-    """ "between C4 and E4", "from low to high: C4, A4": names put in relation, not heard in turn."""
+    """ "between C4 and E4", "from low to high: C4, A4": names in relation, not heard in turn."""
     return _RELATION.search(clause.text[: first.start - clause.start]) is not None
 
 
@@ -323,31 +323,42 @@ _BOUND = re.compile(
 )
 
 
+def _is_count(clause: Clause, t: Token) -> bool:
+    """A whole number that no bound ("at least"), article or alternative takes its force from."""
+    if t.number is None or t.used or t.number != int(t.number) or alternative(clause, t):
+        return False
+    if _BOUND.search(clause.text[: t.start - clause.start]):
+        return False
+    if t.number == 1 and not _counts_one(clause, t):
+        return False
+    return not (t.number == 2 and _presupposed(clause, t))
+
+
+def _counted_thing(clause: Clause, i: int) -> Token | None:
+    """What the number at i counts: the next thing in its stretch, with nothing else to count."""
+    t = clause.tokens[i]
+    after = [w for w in clause.tokens[i + 1 :] if w.start - t.end < 28 and w.chunk == t.chunk]
+    thing = next((w for w in after if w.get("subject") in _COUNTED), None)
+    if thing is None or thing.used or is_unit(clause, thing):
+        return None
+    between = after[: after.index(thing)]
+    if any(w.number is not None or w.get("unit") or w.get("note") for w in between):
+        return None
+    if t.number == 1 and (
+        thing.get("subject") in ("beat", "gap") or "of" in clause.between(t, thing).split()
+    ):
+        return None
+    return thing
+
+
 def _numbered(clause: Clause) -> Iterator[Claim]:
     for i, t in enumerate(clause.tokens):
-        if t.number is None or t.used or t.number != int(t.number) or alternative(clause, t):
-            continue
-        if _BOUND.search(clause.text[: t.start - clause.start]):
-            continue
-        after = [w for w in clause.tokens[i + 1 :] if w.start - t.end < 28 and w.chunk == t.chunk]
-        thing = next((w for w in after if w.get("subject") in _COUNTED), None)
-        between = after[: after.index(thing)] if thing is not None else []
-        if thing is None or thing.used or is_unit(clause, thing):
-            continue
-        if any(w.number is not None or w.get("unit") or w.get("note") for w in between):
-            continue
-        if t.number == 1 and not _counts_one(clause, t):
-            continue
-        if t.number == 2 and _presupposed(clause, t):
-            continue
-        if t.number == 0 and thing.senses["subject"] in EVENTS | {"voice", "speech"}:
-            about = Part(subject=thing.senses["subject"], clip=part(clause, t).clip)
-            yield make(clause, "presence", "presence", True, t, thing, about=about, negated=True)
+        thing = _counted_thing(clause, i) if _is_count(clause, t) else None
+        if thing is None or t.number is None:
             continue
         subject = thing.senses["subject"]
-        if subject in ("beat", "gap") and t.number == 1:
-            continue
-        if "of" in clause.between(t, thing).split() and t.number == 1:
-            continue
         about = Part(subject=subject, clip=part(clause, t).clip)
+        if t.number == 0 and subject in EVENTS | {"voice", "speech"}:
+            yield make(clause, "presence", "presence", True, t, thing, about=about, negated=True)
+            continue
         yield make(clause, "count", "count", t.number, t, thing, about=about)

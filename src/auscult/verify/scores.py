@@ -14,7 +14,10 @@ MOST_CLAIMS = 12
 """Claims beyond this many earn nothing: a list of everything is no observation."""
 
 FEATURES: Mapping[str, frozenset[str]] = {
-    "pitch": frozenset(("pitch", "note", "register", "contour", "interval", "pitch_range", "tremor", "liveliness", "sequence")),
+    "pitch": frozenset((
+        "pitch", "note", "register", "contour", "interval", "pitch_range", "tremor", "liveliness",
+        "sequence",
+    )),
     "interval": frozenset(("interval", "note", "sequence")),
     "contour": frozenset(("contour", "pitch", "note", "sequence")),
     "chord": frozenset(("chord", "note", "sequence", "interval")),
@@ -87,7 +90,7 @@ def _credit(finding: Finding) -> float:
 
 
 def precision(findings: Sequence[Finding]) -> float:
-    """supported / (supported + contradicted), a hedged support counting half; nan without either."""
+    """supported / (supported + contradicted), hedged support counting half; nan without."""
     good = sum(0.5 if f.claim.hedged else 1.0 for f in findings if f.verdict == SUPPORTED)
     bad = sum(f.verdict == CONTRADICTED for f in findings)
     return good / (good + bad) if good + bad else math.nan
@@ -163,7 +166,7 @@ def _is_acoustic(senses: Mapping[str, str], tables: set[str]) -> bool:
 
 
 def surrogate(text: str) -> float:
-    """Share of sentences that reason about a text, a caption or a transcript instead of the sound."""
+    """Share of sentences that reason about a text, caption or transcript instead of the sound."""
     words = lexicon(language_of(text))
     sentences = [s for s in re.split(r"(?<=[.!?。！？])\s*", text) if s.strip()]
     if not sentences:

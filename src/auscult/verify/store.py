@@ -50,12 +50,11 @@ def read_traces(path: Path) -> list[Trace]:
             ) from error
         if not isinstance(clips, list) or not clips or not isinstance(thought, str):
             raise ValueError(f"{path}, line {number}: 'clips' is a list of files, 'thought' a text")
-        known = {k: data[k] for k in ("answer", "question", "group") if k in data}
-        lists = {k: tuple(data.get(k, ())) for k in ("options", "features")}
+        words = {k: str(data.get(k, "")) for k in ("answer", "question", "group")}
         files = tuple(str(path.parent / str(clip)) for clip in clips)
-        found.append(
-            Trace(key=str(data.get("key", number)), clips=files, thought=thought, **known, **lists)
-        )
+        lists = {k: tuple(str(v) for v in data.get(k, ())) for k in ("options", "features")}
+        key = str(data.get("key", number))
+        found.append(Trace(key=key, clips=files, thought=thought, **words, **lists))  # pyright: ignore[reportArgumentType]
     return found
 
 

@@ -9,7 +9,8 @@ from auscult.verify.lexicon import Lexicon
 
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{1,80}'(?!\w)")
 _SIMILE = re.compile(
-    r"\b(?:as if|as though|the way (?:a|you|one|it|they|we)|reminds me of|just like|(?<!sounds )(?<!sound )(?<!is )(?<!'s )(?<!shaped )(?<!echoes )like "
+    r"\b(?:as if|as though|the way (?:a|you|one|it|they|we)|reminds me of|just like|"
+    r"(?<!sounds )(?<!sound )(?<!is )(?<!'s )(?<!shaped )(?<!echoes )like "
     r"(?:a|an|the|some|somebody|someone|when|in|at))\b[^.;,:()!?]*",
     re.IGNORECASE,
 )
@@ -23,12 +24,18 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = r"(?<![A-Za-z\d_.#])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![A-Za-z\d#]*#)"
-_NOTE = r"(?<![A-Za-z\d#])[A-G](?:(?:#|♯|♭|b|[\s-]sharp|[\s-]flat)\s?)?-?[0-8](?![A-Za-z\d.]*\d|[A-Za-z\d])"
+_NOTE = (
+    r"(?<![A-Za-z\d#])[A-G](?:(?:#|♯|♭|b|[\s-]sharp|[\s-]flat)\s?)?-?[0-8]"
+    r"(?![A-Za-z\d.]*\d|[A-Za-z\d])"
+)
 _CLASS = (
     r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
     r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"
 )
-_CLIP = r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?(?:[12345]|[AB](?!\w)|one\b|two\b)"
+_CLIP = (
+    r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?"
+    r"(?:[12345]|[AB](?!\w)|one\b|two\b)"
+)
 _PLACE = (
     r"\b(?:(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat|thump|hit|"
     r"stroke|strike|clap|bark|bell|chirp|horn|drum|whistle|pip|wait)\s+(?:#|no\.?\s*|number\s+)?|"
@@ -39,19 +46,24 @@ _SPAN = (
     r"(?P<b>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)\b"
 )
 _SPECIAL = re.compile(
-    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|(?P<note>middle C\b|(?-i:{_NOTE}|{_CLASS}))|"
-    f"(?P<num>{_NUMBER})",
+    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|"
+    rf"(?P<note>middle C\b|(?-i:{_NOTE}|{_CLASS}))|(?P<num>{_NUMBER})",
     re.IGNORECASE,
 )
 _DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
 _FLATS = {"D": "C#", "E": "D#", "G": "F#", "A": "G#", "B": "A#", "C": "B", "F": "E"}
 
 
+_OTHER_NAMES = {
+    "number": "sound", "pip": "beep", "thump": "drum", "hit": "sound", "stroke": "beat",
+    "strike": "sound", "speaker": "voice", "event": "sound", "wait": "gap",
+}  # fmt: skip
+
+
 def _counted_as(text: str) -> str:
     """The subject of "note 3", "number three"."""
     first = text.split()[0].lower()
-    return {"number": "sound", "pip": "beep", "thump": "drum", "hit": "sound", "stroke": "beat",
-            "strike": "sound", "speaker": "voice", "event": "sound", "wait": "gap"}.get(first, first)  # fmt: skip
+    return _OTHER_NAMES.get(first, first)
 
 
 def note_of(text: str) -> str:
@@ -101,7 +113,7 @@ class Token:
 class Clause:
     """One statement: its tokens, and the clip that an earlier label ("Clip 2:") put in force.
 
-    Example: "the second note is higher than the first" has tokens second, note, higher, than, first.
+    Example: "the second is higher than the first" has tokens second, higher, than, first.
     """
 
     text: str
@@ -161,7 +173,7 @@ def _special(m: re.Match[str], offset: int) -> Token:
     elif m["place"]:
         senses = {
             "ordinal": _DIGITS.get(m["n"].lower(), m["n"]),
-            "subject": m[0].split()[0].lower(),
+            "subject": _counted_as(m[0]),
         }
     elif m["span"]:
         senses = {"span": f"{m['a']} {m['b']}"}

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auscult.types import Audio
-from auscult.verify.checks import CHECKS, Outcome, focus, pick_sounds
+from auscult.verify.checks import CHECKS
+from auscult.verify.checks_base import Outcome, focus, pick_sounds
 from auscult.verify.claims import (
     AMBIGUOUS,
     CONTRADICTED,
@@ -15,8 +16,7 @@ from auscult.verify.claims import (
     Part,
 )
 from auscult.verify.compare import check_comparison
-from auscult.verify.listening import Listening
-from auscult.verify.measures import Refused
+from auscult.verify.listening import Listening, Refused
 
 Ears = tuple[Listening, ...]
 

@@ -1,0 +1,187 @@
+"""Checks of what is there: counts, orders, times, presence."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from auscult.verify import measures
+from auscult.verify import measures_music as music
+from auscult.verify import measures_sound as levels
+from auscult.verify.checks_base import (
+    Outcome,
+    judged,
+    kinds_of,
+    number_of,
+    pick_sounds,
+    same,
+    semitones,
+)
+from auscult.verify.claims import (
+    AMBIGUOUS,
+    CONTRADICTED,
+    SUPPORTED,
+    Claim,
+)
+from auscult.verify.listening import NOTES, Listening, Refused
+from auscult.verify.rules_base import BACKGROUNDS, EVENTS
+
+
+def counted(ear: Listening, subject: str) -> int:
+    """How many of a subject there are."""
+    if subject in EVENTS and subject != "beep":
+        return kinds_of(ear).count(subject)
+    if subject == "beep":
+        kinds = kinds_of(ear)
+        return kinds.count("beep") or sum(k in NOTES for k in kinds)
+    if subject in ("gap", "pause"):
+        return max(0, len(ear.sounds) - 1)
+    if subject in ("note", "tone"):
+        pitched = [s for s in ear.sounds if s.kind in NOTES]
+        return len(ear.notes) if len(pitched) == len(ear.sounds) else len(pitched)
+    if subject in ("voice", "speech"):
+        return _voices(ear)
+    return len(ear.sounds)
+
+
+def _voices(ear: Listening) -> int:
+    """Groups of voiced sounds whose pitches lie under 3 semitones apart."""
+    st = sorted(semitones(s.hz) for s in ear.sounds if s.kind == "voice" and s.hz == s.hz)
+    if not st:
+        return 0
+    return 1 + sum(b - a > 3 for a, b in itertools.pairwise(st))
+
+
+def check_count(ear: Listening, claim: Claim) -> Outcome:
+    """A number of things. Clips of running speech have no countable onsets."""
+    subject = claim.about.subject
+    if ear.is_voice and subject in ("sound", "note", "tone", "syllable"):
+        raise Refused("a voice's sounds are not counted")
+    if "unknown" in kinds_of(ear) and subject in EVENTS and not ear.is_voice:
+        raise Refused("some sounds are of no known kind")
+    part = ear.within(claim.about.span) if claim.about.span is not None else ear
+    found = counted(part, subject)
+    return Outcome(
+        verdict=same(number_of(claim), float(found)), measured=f"{found}", function="events"
+    )
+
+
+def check_meter(ear: Listening, claim: Claim) -> Outcome:
+    """Beats from accent to accent."""
+    found = music.meter(ear)
+    return Outcome(
+        verdict=same(number_of(claim), found), measured=f"{found:.0f} beats", function="meter"
+    )
+
+
+def _sequence(ear: Listening, names: Sequence[str]) -> list[str]:
+    """The clip in the words of the list: notes, timbres or events."""
+    if all(
+        n[0] in "ABCDEFG" and (n[-1].isdigit() or n.endswith("#") or len(n) == 1) for n in names
+    ):
+        found = music.notes(ear).split()
+        return found if names[0][-1].isdigit() else [n.rstrip("-0123456789") for n in found]
+    if set(names) <= {"pure", "buzzy", "hollow", "plucked"}:
+        return [music.timbre(ear.within((s.start_s + 0.02, s.end_s - 0.01))) for s in ear.sounds]
+    for words in (("strong", "weak"), ("long", "short"), ("loud", "soft")):
+        if set(names) <= set(words):
+            return _by_halves(ear, *words)
+    return [s.kind for s in ear.sounds if s.kind != "voice"]
+
+
+def _by_halves(ear: Listening, upper: str, lower: str) -> list[str]:
+    """Every sound as above or below the middle between the extremes of length or level."""
+    length = upper == "long"
+    values = [math.log(max(s.length_s, 0.01)) if length else s.level_db for s in ear.sounds]
+    if len(values) < 2 or max(values) - min(values) < (0.35 if length else 4.0):
+        raise Refused("the sounds do not differ enough to tell them apart")
+    return [upper if v > (max(values) + min(values)) / 2 else lower for v in values]
+
+
+def check_sequence(ear: Listening, claim: Claim) -> Outcome:
+    """A list in time: the whole clip, or of four and more a stretch without a gap."""
+    names = [str(n) for n in claim.value] if isinstance(claim.value, tuple) else []
+    if not names:
+        raise Refused("an order needs names")
+    found = _sequence(ear, names)
+    heard = " ".join(found)
+    merged = [n for i, n in enumerate(found) if i == 0 or n != found[i - 1]]
+    runs = [found[i : i + len(names)] for i in range(max(1, len(found) - len(names) + 1))]
+    if found == names or merged == names or names in (runs if len(names) > 1 else []):
+        return Outcome(verdict=SUPPORTED, measured=heard, function="events")
+    return Outcome(verdict=CONTRADICTED, measured=heard, function="events")
+
+
+def check_before(ear: Listening, claim: Claim) -> Outcome:
+    """One thing before another."""
+    if not isinstance(claim.value, tuple) or len(claim.value) != 2:
+        raise Refused("an order needs two things")
+    first, second = claim.value
+    kinds = kinds_of(ear)
+    if first not in kinds or second not in kinds:
+        return Outcome(verdict=CONTRADICTED, measured=" ".join(kinds), function="events")
+    right = kinds.index(first) < kinds.index(second)
+    verdict = SUPPORTED if right else CONTRADICTED
+    return Outcome(verdict=verdict, measured=" ".join(kinds), function="events")
+
+
+def check_time(ear: Listening, claim: Claim) -> Outcome:
+    """When something starts, within 0.1 s."""
+    found = [s.start_s for s in pick_sounds(ear, claim.about)]
+    if claim.about.subject in EVENTS and claim.about.subject not in kinds_of(ear):
+        return Outcome(verdict=CONTRADICTED, measured="not heard", function="onsets")
+    if not found:
+        raise Refused("nothing sounds")
+    best = min(found, key=lambda t: abs(t - number_of(claim)))
+    return Outcome(
+        verdict=judged(best - number_of(claim), 0.1), measured=f"{best:.2f} s",
+        tolerance="0.1 s", function="onsets",
+    )  # fmt: skip
+
+
+def check_presence(ear: Listening, claim: Claim) -> Outcome:
+    """Is there such a thing? Events by class, backgrounds by what is heard in the rests."""
+    subject = claim.about.subject
+    if subject in BACKGROUNDS:
+        kind = "the main sound" if subject in kinds_of(ear) else levels.background(ear)
+        heard = kind == subject or subject in kinds_of(ear)
+        return Outcome(verdict=verdict_of(heard), measured=f"behind: {kind}", function="background")
+    if subject in EVENTS:
+        found = [s.kind for s in pick_sounds(ear, replace(claim.about, subject=""))]
+        unsure = "unknown" in found and subject not in found
+        if unsure:
+            raise Refused("some sounds are of no known kind")
+        heard = subject in found
+        return Outcome(verdict=verdict_of(heard), measured=" ".join(found), function="events")
+    if subject in ("voice", "speech"):
+        kinds = kinds_of(ear)
+        spoken = [s for s in ear.sounds if s.kind == "voice"]
+        share = sum(s.length_s for s in spoken)
+        # A whisper has no pitch, but it has several sounds; one burst of noise is no voice.
+        clear = share > 0.25 and (len(spoken) > 2 or any(s.hz == s.hz for s in spoken))
+        if "unknown" in kinds and not clear:
+            raise Refused("some sounds are of no known kind")
+        return Outcome(
+            verdict=verdict_of(clear), measured=f"{share:.1f} s of voice", function="events"
+        )
+    if subject == "silence":
+        quiet = ear.silent or (levels.background(ear) == "silence")
+        return Outcome(
+            verdict=verdict_of(quiet), measured="rests are silent" if quiet else "sound throughout"
+        )
+    if subject == "noise":
+        ratio = levels.snr_db(ear)
+        return Outcome(
+            verdict=AMBIGUOUS if 20 < ratio < 35 else verdict_of(ratio <= 20),
+            measured=f"{ratio:.0f} dB SNR",
+        )
+    if subject == "echo":
+        tail = measures.MEASURES["reverberation"].function(ear)
+        return Outcome(
+            verdict=verdict_of(isinstance(tail, float) and tail > 0.45), measured=f"{tail:.2f} s"
+        )
+    raise Refused(f"whether there is {subject} is not measured here")
+
+
+def verdict_of(true: bool) -> str:
+    return SUPPORTED if true else CONTRADICTED

@@ -1,0 +1,146 @@
+"""Measurements of level, colour, noise, room, voice and events; each refuses where it must."""
+
+import numpy as np
+
+from auscult.audio import measure, speaking
+from auscult.verify.listening import Listening, Refused
+
+
+def duration_s(ear: Listening) -> float:
+    """Length of the clip."""
+    return ear.seconds
+
+
+def sounding_s(ear: Listening) -> float:
+    """From the first onset to the end of the last sound."""
+    if not ear.sounds:
+        raise Refused("nothing sounds")
+    return ear.sounds[-1].end_s - ear.sounds[0].start_s
+
+
+def loudness_lufs(ear: Listening) -> float:
+    """Integrated loudness, BS.1770."""
+    if not np.isfinite(ear.lufs):
+        raise Refused("loudness needs 0.4 s of sound")
+    return ear.lufs
+
+
+def level_change_db(ear: Listening) -> float:
+    """Level at the end less that at the beginning, by a line through the levels of the sounds or,
+    of one lasting sound, through its envelope."""
+    if len(ear.sounds) >= 3:
+        levels = np.array([s.level_db for s in ear.sounds])
+    else:
+        levels = measure.envelope_db(ear.clip, 0.1, 0.05)[1:-1]
+    if len(levels) < 3:
+        raise Refused("too short for a course of the level")
+    slope = float(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
+    return slope
+
+
+def level_course(ear: Listening) -> str:
+    """rising, falling or level (within 3.5 dB)."""
+    change = level_change_db(ear)
+    return "level" if abs(change) < 3.5 else "rising" if change > 0 else "falling"
+
+
+def rate(ear: Listening) -> float:
+    """Syllables per second of speech."""
+    found = speaking.syllable_rate(ear.clip, ear.voice_track)
+    if not np.isfinite(found) or ear.seconds < 0.4:
+        raise Refused("no speech of 0.4 s")
+    return found
+
+
+def brightness_hz(ear: Listening) -> float:
+    """Spectral centroid."""
+    if ear.silent:
+        raise Refused("silence has no colour")
+    return measure.centroid_hz(ear.clip)
+
+
+def brightness_course(ear: Listening) -> str:
+    """rising, falling or level (within 12 %), by the centroid of the first and last third."""
+    third = len(ear.clip) // 3
+    if ear.silent or third < 800:
+        raise Refused("too short for a course of the brightness")
+    a, b = measure.centroid_hz(ear.clip[:third]), measure.centroid_hz(ear.clip[-third:])
+    change = float(np.log(max(b, 1) / max(a, 1)))
+    return "level" if abs(change) < 0.12 else "rising" if change > 0 else "falling"
+
+
+def _regularity(ear: Listening) -> float:
+    """Median height of the autocorrelation peak over the loud frames, 0 (noise) to 1."""
+    loud = ear.tones.voiced(periodicity=0.0, below_peak_db=20.0)
+    return float(np.median(loud.periodicity)) if len(loud.hz) else 0.0
+
+
+def hnr_db(ear: Listening) -> float:
+    """Harmonics-to-noise ratio of the loud frames."""
+    if ear.silent:
+        raise Refused("nothing sounds")
+    r = float(np.clip(_regularity(ear), 1e-3, 1 - 1e-4))
+    return 10 * float(np.log10(r / (1 - r)))
+
+
+def cpps_db(ear: Listening) -> float:
+    """Cepstral peak prominence: lower in a breathier voice."""
+    found = speaking.cpps_db(ear.clip)
+    if not np.isfinite(found):
+        raise Refused("nothing sounds")
+    return found
+
+
+def roughness_db(ear: Listening) -> float:
+    """Depth of the amplitude modulation between 20 and 150 Hz."""
+    return speaking.roughness(ear.clip, ear.voice_track)
+
+
+def snr_db(ear: Listening) -> float:
+    """Blind signal-to-noise ratio: bands of 10 dB, no more. Of a lasting tone its HNR."""
+    if ear.silent:
+        raise Refused("nothing sounds")
+    found = speaking.snr_db(ear.clip)
+    return found if np.isfinite(found) and found >= 8 else max(hnr_db(ear), found)
+
+
+def reverberation_s(ear: Listening) -> float:
+    """Time for a fall of 60 dB, from the decay after the last sound."""
+    found = measure.decay_time_s(ear.clip)
+    if not np.isfinite(found) or ear.snr_db < 20:
+        raise Refused("no free decay of 20 dB after a sound")
+    return found
+
+
+def background(ear: Listening) -> str:
+    """Class of the lasting sound behind the others."""
+    if ear.seconds < 0.5:
+        raise Refused("under 0.5 s")
+    name, sure = ear.background
+    if name == "unknown" or sure < 0.6:
+        raise Refused("unlike every known background")
+    return name
+
+
+def events(ear: Listening) -> str:
+    """Class of every sound, in order."""
+    if not ear.sounds:
+        raise Refused("nothing sounds")
+    return " ".join(s.kind for s in ear.sounds)
+
+
+def vowel(ear: Listening) -> str:
+    """Nearest of five vowels."""
+    if not ear.is_voice:
+        raise Refused("no voice")
+    name, sure = ear.vowel
+    if name == "unknown" or sure < 0.6:
+        raise Refused("unlike every known vowel")
+    return name
+
+
+def periodic(ear: Listening) -> float:
+    """Median height of the autocorrelation peak of the loud frames: 0 whispered, 1 voiced."""
+    if ear.silent:
+        raise Refused("nothing sounds")
+    return _regularity(ear)
