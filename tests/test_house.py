@@ -13,7 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py")) + sorted((ROOT / "tests").glob("*.py"))
 FILES += sorted((ROOT / "benchmarks").glob("*.py"))
 
 # Each package may import those to its left; the files beside them may import all.
-ORDER = ("types", "audio", "gym", "model", "engine", "train", "evaluate")
+ORDER = ("types", "audio", "gym", "model", "engine", "verify", "train", "evaluate")
 TOP = ("ask", "demo", "plot", "cli", "__main__", "__init__")
 
 
@@ -72,8 +72,11 @@ def test_no_pickle_is_read_or_written():
         assert not re.search(r"\bpickle\b|torch\.(save|load)\(", file.read_text()), file
 
 
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/grounding.md")
+
+
 def test_documents_name_no_file_that_does_not_exist():
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in DOCUMENTS:
         text = (ROOT / name).read_text()
         for path in re.findall(r"`((?:src|tests|benchmarks)/[\w./-]+)`", text):
             assert (ROOT / path).exists(), f"{name} names {path}"
@@ -82,7 +85,7 @@ def test_documents_name_no_file_that_does_not_exist():
 def test_documents_use_verbs_that_exist():
     from auscult.cli import VERBS
 
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in DOCUMENTS:
         text = (ROOT / name).read_text()
         for words in re.findall(r"^\S*auscult +([a-z]+(?: [a-z]+)?)", text, flags=re.M):
             first = words.split()[0]

@@ -24,7 +24,7 @@ CHECKS: dict[tuple[str, str], Callable[[Listening, Claim], Outcome]] = {
     ("value", "duration"): values.check_duration,
     ("value", "level_change"): values.check_level_change,
     ("value", "level"): values.plain_number("loudness", "LUFS", 0.0, 1.5),
-    ("value", "reverberation"): values.plain_number("reverberation", "s", 0.25, 0.05),
+    ("value", "reverberation"): values.plain_number("reverberation", "s", 0.3, 0.05),
     ("value", "modulation"): values.plain_number("modulation", "Hz", 0.15, 0.8),
     ("value", "pitch_range"): values.plain_number("pitch_range", "semitones", 0.25, 1.0),
     ("value", "snr"): values.plain_number("snr", "dB", 0.25, 5.0),

@@ -88,10 +88,12 @@ def focus(ear: Listening, about: Part) -> Listening:
 
 
 def semitones(hz: float) -> float:
+    """Semitones over 440 Hz."""
     return float(measure.semitones(np.array([hz]))[0])
 
 
 def number_of(claim: Claim) -> float:
+    """The claimed number. Refused for a word, and for more digits than any measurement has."""
     value = claim.value
     if not isinstance(value, (int, float)):
         raise Refused(f"{value!r} is not a number")
@@ -102,4 +104,5 @@ def number_of(claim: Claim) -> float:
 
 
 def kinds_of(ear: Listening) -> list[str]:
+    """Class of every sound, in order of time."""
     return [s.kind for s in ear.sounds]

@@ -24,6 +24,8 @@ from auscult.verify.listening import Listening, Refused
 
 
 def course(name: str) -> Callable[[Listening, Claim], Outcome]:
+    """A check of a course in time: equal, or one slope of a rise and fall (ambiguous)."""
+
     def check(ear: Listening, claim: Claim) -> Outcome:
         found = measures.MEASURES[name].function(focus(ear, replace(claim.about, place=None)))
         verdict = same(claim.value, found)

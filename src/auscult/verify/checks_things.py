@@ -148,9 +148,10 @@ def check_presence(ear: Listening, claim: Claim) -> Outcome:
         return Outcome(verdict=verdict_of(heard), measured=f"behind: {kind}", function="background")
     if subject in EVENTS:
         found = [s.kind for s in pick_sounds(ear, replace(claim.about, subject=""))]
-        unsure = "unknown" in found and subject not in found
-        if unsure:
+        if "unknown" in found and subject not in found:
             raise Refused("some sounds are of no known kind")
+        if not found and not ear.silent and about_all(claim):
+            raise Refused("nothing stands out of the background")
         heard = subject in found
         return Outcome(verdict=verdict_of(heard), measured=" ".join(found), function="events")
     if subject in ("voice", "speech"):
@@ -183,5 +184,11 @@ def check_presence(ear: Listening, claim: Claim) -> Outcome:
     raise Refused(f"whether there is {subject} is not measured here")
 
 
+def about_all(claim: Claim) -> bool:
+    """Does the claim speak of the whole clip, and not of a place or a stretch of it?"""
+    return claim.about.place is None and claim.about.span is None
+
+
 def verdict_of(true: bool) -> str:
+    """The verdict of a statement that is simply true or false."""
     return SUPPORTED if true else CONTRADICTED

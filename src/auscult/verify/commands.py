@@ -13,9 +13,10 @@ from tqdm import tqdm
 from auscult.audio.io import read_audio
 from auscult.types import Audio, Verdict
 from auscult.verify import store
-from auscult.verify.claims import CONTRADICTED, SUPPORTED, Finding
+from auscult.verify.claims import CONTRADICTED, SUPPORTED, Claim, Finding
 from auscult.verify.grounded import grounded, grounding
 from auscult.verify.measures import MEASURES, take
+from auscult.verify.page import page
 from auscult.verify.picture import SIGNS, save
 from auscult.verify.scores import Scores, score
 from auscult.verify.verify import Ears, describe, listen
@@ -40,8 +41,7 @@ def check(
     html: Path | None = None,
     out: Path | None = None,
     json: bool = False,
-    extractor: str = "",
-    extractor_model: str = "",
+    extractor: tuple[str, str] | None = None,
 ) -> None:
     """Check every acoustic claim of a thought against recordings.
 
@@ -57,9 +57,8 @@ def check(
         html: write one self-contained page with the sound playable.
         out: folder for Parquet tables of traces, claims and measurements.
         json: print JSON instead of text.
-        extractor: URL of an OpenAI-compatible endpoint that extracts the claims instead of the
-            grammar, for example http://localhost:8000/v1.
-        extractor_model: the model to ask for there.
+        extractor: URL and model of an OpenAI-compatible endpoint that extracts the claims instead
+            of the grammar, for example http://localhost:8000/v1 qwen.
     """
     if len(inputs) == 1 and inputs[0].endswith(".jsonl"):
         check_traces(Path(inputs[0]), out=out)
@@ -68,37 +67,38 @@ def check(
     clips = [read_audio(file) for file in files]
     if model:
         thought, answer = _think(model, clips, question, options)
-    claims = None
-    if extractor:
-        from auscult.verify.endpoint import extract_by_endpoint
-
-        claims = extract_by_endpoint(thought, url=extractor, model=extractor_model)
     ears = listen(clips)
-    rest = [listen([read_audio(file)]) for file in others]
     scores, findings = score(
-        thought, ears, answer=answer, options=options, question=question, others=rest,
-        claims=claims,
+        thought, ears, answer=answer, options=options, question=question,
+        others=[listen([read_audio(file)]) for file in others],
+        claims=_extracted(thought, extractor),
     )  # fmt: skip
     verdict = grounded(scores)
-    if json:
-        _print_json(thought, answer, findings, scores, verdict)
-    else:
-        _print(thought, answer, findings, scores, verdict)
+    show = _print_json if json else _print
+    show(thought, answer, findings, scores, verdict)
     title = ", ".join(Path(f).name for f in files)
     if plot is not None:
         save(plot, ears, findings, title=title)
     if html is not None:
-        from auscult.verify.page import page
-
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(
-            page(thought, ears, findings, scores, verdict, title=f"{title}: the thought, checked",
-                 question=question, answer=answer),
-            encoding="utf-8",
-        )  # fmt: skip
+        title += ": the thought, checked"
+        _write_page(html, page(thought, ears, findings, scores, verdict, title, question, answer))
     if out is not None:
         trace = store.Trace(key="1", clips=tuple(files), thought=thought, answer=answer)
         _write(out, [(trace, ears, scores, findings)])
+
+
+def _extracted(thought: str, endpoint: tuple[str, str] | None) -> list[Claim] | None:
+    """The claims by an endpoint; None leaves them to the grammar."""
+    if endpoint is None:
+        return None
+    from auscult.verify.endpoint import extract_by_endpoint
+
+    return extract_by_endpoint(thought, url=endpoint[0], model=endpoint[1])
+
+
+def _write_page(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _thought(inputs: Sequence[str], text: str, model: str) -> tuple[list[str], str]:

@@ -74,7 +74,7 @@ def _noise(ear: Listening, part: Part) -> float:
 
 
 def _reverberation(ear: Listening, part: Part) -> float:
-    return math.log(max(measure.decay_time_s(focus(ear, part).clip), 0.01))
+    return math.log(max(levels.late_decay_s(focus(ear, part)), 0.01))
 
 
 def _brightness(ear: Listening, part: Part) -> float:

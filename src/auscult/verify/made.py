@@ -16,6 +16,7 @@ Made = tuple[str, dict[str, str], Claim, bool]
 def stated(
     kind: str, attribute: str, value: Value, about: Part | None = None, **more: object
 ) -> Claim:
+    """A claim by position."""
     return Claim(kind=kind, attribute=attribute, value=value, about=about or Part(), **more)  # pyright: ignore[reportArgumentType]
 
 
@@ -46,10 +47,12 @@ def listed(
 
 
 def near(rng: np.random.Generator, values: tuple[float, ...], true: float) -> float:
+    """The true value times one of the factors: a falsehood with a margin."""
     return true * pick(rng, values)
 
 
 def notes(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Name, pitch, count, interval, order and contour of the notes of a melody."""
     hz = [float(v) for k, v in item.facts.items() if k.startswith("note_") and k.endswith("_hz")]
     midis = [round(69 + 12 * float(np.log2(f / 440))) for f in hz]
     at = int(rng.integers(len(hz)))
@@ -126,6 +129,7 @@ def _extremes(name: str, values: list[float], rng: np.random.Generator) -> Itera
 
 
 def events(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Count, presence, place and order of events."""
     heard = item.heard[0].split("I hear ")[-1].rstrip(".").split(", ")
     names = [w.split()[-1] for w in heard if w.split()[-1] in EVENTS]
     if not names or len(names) != len(heard):
@@ -179,6 +183,7 @@ def said_is(a: list[str], b: list[str]) -> bool:
 
 
 def tempo(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Beats per minute, and that they stay."""
     bpm = float(item.facts["tempo_bpm"])
     for value in (bpm, round(near(rng, (0.72, 0.8, 1.25, 1.4), bpm))):
         yield (
@@ -197,12 +202,14 @@ def _course(rng: np.random.Generator, name: str, true: str) -> Iterator[Made]:
 
 
 def tempo_change(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Whether the pulse speeds up, slows down or stays."""
     first, last = float(item.facts["first_gap_s"]), float(item.facts["last_gap_s"])
     true = "level" if abs(last / first - 1) < 0.02 else "rising" if last < first else "falling"
     yield from _course(rng, "tempo", true)
 
 
 def meter(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Beats in a bar."""
     n = int(item.facts["beats"])
     for count in (n, pick(rng, [b for b in (2, 3, 4, 5) if b != n])):
         claim = stated("count", "meter", float(count), Part(subject="beat"))
@@ -210,6 +217,7 @@ def meter(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def dynamics(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Where the loudness goes, and how far."""
     step = float(item.facts["step_db"])
     yield from _course(rng, "level", "level" if step == 0 else "rising" if step > 0 else "falling")
     total = abs(step) * 4
@@ -223,6 +231,7 @@ def dynamics(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def gaps_of(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Length and comparison of two gaps, and when the last beep starts."""
     gaps = [float(item.facts["gap_1_s"]), float(item.facts["gap_2_s"])]
     at = int(rng.integers(2))
     for value in (gaps[at], near(rng, (0.5, 1.8), gaps[at])):
@@ -237,6 +246,7 @@ def gaps_of(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def lengths(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Which tone is longer, longest, shortest."""
     seconds = [float(v) for k, v in item.facts.items() if k.startswith("length_")]
     logs = [float(np.log(s)) for s in seconds]
     yield from _pairs(rng, "duration", logs, 0.35)
@@ -244,12 +254,14 @@ def lengths(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def levels_of(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Which sound is louder, loudest."""
     levels = [float(v) for k, v in item.facts.items() if k.startswith("level_")]
     yield from _pairs(rng, "level", levels, 5.0)
     yield from _extremes("level", levels, rng)
 
 
 def background(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """What is and what is not behind the other sounds."""
     true = str(item.facts["background"])
     kinds = ("rain", "wind", "engine", "crickets")
     for name in (true, pick(rng, [k for k in kinds if k != true])):
@@ -263,6 +275,8 @@ def background(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def two_clips(name: str, prefix: str) -> Callable[[Item, np.random.Generator], Iterator[Made]]:
+    """Which of two clips has more of it; of reverberation also how much."""
+
     def made(item: Item, rng: np.random.Generator) -> Iterator[Made]:
         values = [float(v) for k, v in item.facts.items() if k.startswith(prefix)]
         yield from _pairs(rng, name, [-v for v in values] if name == "noise" else values, 0.05)
@@ -278,6 +292,7 @@ def two_clips(name: str, prefix: str) -> Callable[[Item, np.random.Generator], I
 
 
 def approach(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Where the loudness of a source goes."""
     change = float(item.facts["level_change_db"])
     yield from _course(
         rng, "level", "level" if change == 0 else "rising" if change > 0 else "falling"
@@ -285,6 +300,7 @@ def approach(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 
 
 def intonation(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Where the pitch of a voice goes."""
     names = {"rising then falling": "rising-falling"}
     true = names.get(str(item.facts["shape"]), str(item.facts["shape"]))
     shapes = ("rising", "falling", "level", "rising-falling")
@@ -297,6 +313,8 @@ def intonation(item: Item, rng: np.random.Generator) -> Iterator[Made]:
 def quality(
     name: str, words: tuple[str, ...], truth: Callable[[Item], str]
 ) -> Callable[[Item, np.random.Generator], Iterator[Made]]:
+    """A quality of two or three words, each with phrases of its own."""
+
     def made(item: Item, rng: np.random.Generator) -> Iterator[Made]:
         yield from listed(rng, f"quality.{name}", f"quality.{name}", words, truth(item))
 
@@ -320,5 +338,6 @@ def worded(
 
 
 def higher_voice(item: Item, rng: np.random.Generator) -> Iterator[Made]:
+    """Which of two voices is higher."""
     hz = [float(item.facts["voice_1_hz"]), float(item.facts["voice_2_hz"])]
     yield from _pairs(rng, "pitch", [12 * float(np.log2(f)) for f in hz], 1.0)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from auscult.audio import measure, speaking
+from auscult.audio.onsets import HOP_S
 from auscult.verify.listening import Listening, Refused
 
 
@@ -104,9 +105,27 @@ def snr_db(ear: Listening) -> float:
     return found if np.isfinite(found) and found >= 8 else max(hnr_db(ear), found)
 
 
+def late_decay_s(ear: Listening) -> float:
+    """Time for 60 dB by a line through the late decay: from 12 dB under the peak, where the direct
+    sound is over, to 6 dB over the noise, whose power is taken off first."""
+    level = ear.envelope_db
+    loud = float(level.max())
+    begin = int(np.flatnonzero(level >= loud - 3)[-1])
+    floor = float(np.percentile(level[begin:], 10))
+    rest = np.maximum(10 ** (level / 10) - 10 ** (floor / 10), 1e-12)
+    decay = 10 * np.log10(rest[begin:])
+    start = int(np.argmax(decay < loud - 12))
+    under = np.flatnonzero(decay[start:] < max(loud - 60, floor + 6))
+    stop = start + int(under[0]) if len(under) else len(decay)
+    if stop - start < 6:
+        return measure.decay_time_s(ear.clip)
+    slope = float(np.polyfit(np.arange(stop - start) * HOP_S, decay[start:stop], 1)[0])
+    return -60 / slope if slope < 0 else float("inf")
+
+
 def reverberation_s(ear: Listening) -> float:
-    """Time for a fall of 60 dB, from the decay after the last sound."""
-    found = measure.decay_time_s(ear.clip)
+    """Time for a fall of 60 dB, from the late decay after the last loud sound."""
+    found = late_decay_s(ear)
     if not np.isfinite(found) or ear.snr_db < 20:
         raise Refused("no free decay of 20 dB after a sound")
     return found

@@ -88,7 +88,6 @@ def page(
     findings: Sequence[Finding],
     scores: Scores,
     verdict: Verdict,
-    *,
     title: str = "A thought, checked",
     question: str = "",
     answer: str = "",

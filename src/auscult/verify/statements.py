@@ -70,7 +70,15 @@ STATEMENTS: dict[str, Callable[[Item, np.random.Generator], Iterator[facts.Made]
 """Gym task -> the statements that its facts allow."""
 
 _VOICED = frozenset(
-    ("voice_register", "intonation", "liveliness", "tremor", "breathiness", "which_vowel")
+    (
+        "voice_register",
+        "intonation",
+        "liveliness",
+        "tremor",
+        "breathiness",
+        "which_vowel",
+        "who_higher",
+    )
 )
 
 
