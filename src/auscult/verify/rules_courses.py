@@ -30,12 +30,21 @@ def _course(clause: Clause, t: Token, table: str) -> str:
         earlier = [c for c in clause.sentence if c.start < clause.start]
         named = [w for c in earlier for w in c.tokens if w.among("attribute", _STRONG)][-1:]
     pool = strong or named
-    if not pool:
-        return ""
+    if not pool:  # "an ascent from 523 to 784 Hz", "a fifth, going upwards"
+        return "pitch" if t.get("trend") != "level" and _tonal(clause) else ""
     near = min(pool, key=lambda w: abs(w.start - t.start))
     if t.get("quality_tremor") and not strong and t.senses["trend"].startswith("level"):
         return ""
     return near.among("attribute", _STRONG) or ""
+
+
+def _tonal(clause: Clause) -> bool:
+    """Does the sentence speak of notes, by name, interval or frequency?"""
+    return any(
+        w.get("note") or w.get("interval") or w.get("unit") in ("Hz", "st", "octave")
+        for c in clause.sentence
+        for w in c.tokens
+    )
 
 
 def contours(clause: Clause) -> Iterator[Claim]:
