@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -35,14 +35,32 @@ class Lexicon:
         return next((s for stem, s in self.stems if form.startswith(stem)), {})
 
 
-def _regex(form: str, spaces: bool) -> str:
-    stem = re.escape(form.rstrip("*")).replace(r"\ ", r"\s+")
+def _escaped(text: str) -> str:
+    return re.escape(text).replace(r"\ ", r"\s+")
+
+
+def _tail(form: str, spaces: bool) -> str:
+    """What follows the first two characters of a form."""
+    rest = _escaped(form.rstrip("*")[2:])
     if not spaces:
-        return stem
-    tail = r"[a-z]*" if form.endswith("*") else ""
-    left = r"(?<![\w#'’])" if form[0].isalnum() else ""
-    right = r"(?![\w#])" if form[-1].isalnum() or tail else ""
-    return left + stem + tail + right
+        return rest
+    letters = r"[a-z]*" if form.endswith("*") else ""
+    right = r"(?![\w#])" if form[-1].isalnum() or letters else ""
+    return rest + letters + right
+
+
+def _pattern(forms: Iterable[str], spaces: bool) -> re.Pattern[str]:
+    """The longest form at each place. Grouped by their first two characters: an alternation of
+    three thousand forms, tried one by one at every letter, would take most of the time."""
+    longest = sorted(forms, key=lambda f: (len(f.rstrip("*")), not f.endswith("*")), reverse=True)
+    groups: dict[str, list[str]] = {}
+    for form in longest:
+        groups.setdefault(form[:2].rstrip("*"), []).append(_tail(form, spaces))
+    parts: list[str] = []
+    for start in sorted(groups, key=len, reverse=True):  # a form of one letter comes last
+        left = r"(?<![\w#'’])" if spaces and start[0].isalnum() else ""
+        parts.append(f"{left}{_escaped(start)}(?:{'|'.join(groups[start])})")
+    return re.compile("|".join(parts), re.IGNORECASE)
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -61,8 +79,6 @@ def lexicon(language: str = "en") -> Lexicon:
                 # One word may name several properties ("difference"): all are kept, first first.
                 known[table] = f"{known[table]}|{entry}" if table in known else entry
     stems = sorted((f for f in senses if f.endswith("*")), key=len, reverse=True)
-    ordered = sorted(senses, key=lambda f: (len(f.rstrip("*")), not f.endswith("*")), reverse=True)
-    found = "|".join(_regex(form, about["spaces"]) for form in ordered)
     return Lexicon(
         language=language,
         spaces=about["spaces"],
@@ -70,7 +86,7 @@ def lexicon(language: str = "en") -> Lexicon:
         negation=about["negation"],
         senses={f: s for f, s in senses.items() if not f.endswith("*")},
         stems=tuple((f[:-1], senses[f]) for f in stems),
-        pattern=re.compile(found, re.IGNORECASE),
+        pattern=_pattern(senses, about["spaces"]),
     )
 
 
