@@ -98,8 +98,11 @@ def _by_halves(ear: Listening, upper: str, lower: str) -> list[str]:
     return [upper if v > (max(values) + min(values)) / 2 else lower for v in values]
 
 
+_HALVES = {"strong", "weak", "long", "short", "loud", "soft"}
+
+
 def check_sequence(ear: Listening, claim: Claim) -> Outcome:
-    """A list in time: the whole clip, or of four and more a stretch without a gap."""
+    """A list in time: the whole clip, or of things with names a stretch of it without a gap."""
     names = [str(n) for n in claim.value] if isinstance(claim.value, tuple) else []
     if not names:
         raise Refused("an order needs names")
@@ -107,7 +110,8 @@ def check_sequence(ear: Listening, claim: Claim) -> Outcome:
     heard = " ".join(found)
     merged = [n for i, n in enumerate(found) if i == 0 or n != found[i - 1]]
     runs = [found[i : i + len(names)] for i in range(max(1, len(found) - len(names) + 1))]
-    if found == names or merged == names or names in (runs if len(names) > 1 else []):
+    partial = len(names) > 1 and not set(names) <= _HALVES
+    if names in (found, merged) or (partial and names in runs):
         return Outcome(verdict=SUPPORTED, measured=heard, function="events")
     return Outcome(verdict=CONTRADICTED, measured=heard, function="events")
 

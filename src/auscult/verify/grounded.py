@@ -1,8 +1,8 @@
 """The one verdict: is a thought grounded? And the one number behind it.
 
-grounding = precision ** 2 * coverage * saturating information, less for contradictions and for
-reasoning about a text; 0 without a supported claim. The thresholds were fitted on the gym's
-*training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
+grounding = precision ** 2 * coverage * saturating information of all claims * (1 - surrogate);
+0 without a supported claim, and for a thought that contradicts itself. The thresholds were fitted on
+the gym's *training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
 """
 
 import json
@@ -35,7 +35,7 @@ def thresholds() -> Thresholds:
 
 
 ENOUGH_BITS = 1.0
-"""Information at which more is not worth more: a yes/no question carries one bit."""
+"""Bits of all claims together from which on more earn nothing: one yes/no question's worth."""
 
 
 def grounding(scores: Scores) -> float:
@@ -45,7 +45,7 @@ def grounding(scores: Scores) -> float:
         return 0.0
     coverage = 1.0 if math.isnan(scores.coverage) else scores.coverage
     bits = ENOUGH_BITS if math.isnan(scores.information_bits) else scores.information_bits
-    information = min(1.0, bits / ENOUGH_BITS)
+    information = min(1.0, bits * scores.claims / ENOUGH_BITS)
     return scores.precision**2 * coverage * information * (1 - scores.surrogate)
 
 

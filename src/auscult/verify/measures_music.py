@@ -27,6 +27,13 @@ def _pitch_course(ear: Listening) -> np.ndarray:
     return ear.pitch_st
 
 
+def _held(ear: Listening) -> np.ndarray:
+    """The pitch of the longest sound: from note to note it would seem to waver."""
+    if len(ear.sounds) < 2:
+        return _pitch_course(ear)
+    return _pitch_course(ear.within(max(ear.sounds, key=lambda s: s.length_s).span))
+
+
 def pitch_range_st(ear: Listening) -> float:
     """Span of the pitch between its 5 % and 95 % points."""
     low, high = np.percentile(_pitch_course(ear), (5, 95))
@@ -154,12 +161,12 @@ def meter(ear: Listening) -> float:
 
 def vibrato_st(ear: Listening) -> float:
     """Depth of the pitch's waver between 3.5 and 8 Hz."""
-    return measure.modulation(_pitch_course(ear), 100.0, low_hz=3.5, high_hz=8.0)[1]
+    return measure.modulation(_held(ear), 100.0, low_hz=3.5, high_hz=8.0)[1]
 
 
 def modulation_hz(ear: Listening) -> float:
     """Rate of the pitch's waver."""
-    hz, depth = measure.modulation(_pitch_course(ear), 100.0, low_hz=3.0, high_hz=9.0)
+    hz, depth = measure.modulation(_held(ear), 100.0, low_hz=3.0, high_hz=9.0)
     if depth < 0.3:
         raise Refused("the pitch does not waver")
     return hz

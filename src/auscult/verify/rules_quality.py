@@ -72,7 +72,8 @@ def _tremor(clause: Clause, token: Token) -> bool:
 
 def _level(clause: Clause, token: Token) -> bool:
     behind = _follows(clause, token)
-    beats = token.get("quality_accent") and _sentence_has(clause, "subject", "beat", "click")
+    things = EVENTS | {"sound", "voice", "note", "tone"}
+    beats = token.get("quality_accent") and clause.nearest(token, "subject", things) is None
     return not beats and (behind is None or behind.get("subject") != "noise")
 
 
@@ -140,6 +141,8 @@ QUALITIES: dict[str, Callable[[Clause, Token], bool]] = {
 
 def qualities(clause: Clause) -> Iterator[Claim]:
     """ "breathy", "in a minor key", "a soft drum", "the first timbre is hollow"."""
+    if _enumeration(clause):
+        return
     for name, fits in QUALITIES.items():
         for t in clause.having(f"quality_{name}"):
             if alternative(clause, t) or not fits(clause, t):
@@ -150,6 +153,13 @@ def qualities(clause: Clause) -> Iterator[Claim]:
             subject = thing.senses["subject"] if thing is not None else ""
             about = part(clause, t, subject=subject)
             yield make(clause, "quality", name, t.senses[f"quality_{name}"], t, about=about)
+
+
+def _enumeration(clause: Clause) -> bool:
+    """ "pitch, timbre, vibrato, rhythm, decay": terms in a row state nothing."""
+    terms = [t for t in clause.tokens if t.get("attribute") and not t.get("subject")]
+    heard = any(t.is_word("hear") for t in clause.tokens)
+    return len(terms) >= 4 and clause.text.count(",") >= 4 and not heard
 
 
 _ARTICLE = re.compile(
@@ -185,6 +195,8 @@ def _stated(clause: Clause, t: Token) -> bool:
 
 def presences(clause: Clause) -> Iterator[Claim]:
     """ "I hear a bell", "no rain", "the second sound is a bark"."""
+    if _enumeration(clause):
+        return
     weak = {"noise", "echo", "melody", "chord", "music", "speech", "voice"}
     for t in clause.having("unmeasurable"):
         if not alternative(clause, t) and _stated(clause, t):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from auscult.gym.score import normalise
 from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, Claim, Finding
 from auscult.verify.extract import extract
 from auscult.verify.lexicon import language_of, lexicon
@@ -246,7 +247,10 @@ def score(
 
     claims = extract(text) if claims is None else claims
     findings = [verify(claim, ears) for claim in claims]
-    counted = [f for f in distinct(findings) if not _given(f.claim, question, options)]
+    copied = _copied(text, claims, options)
+    counted = [
+        f for f in distinct(findings) if not _given(f.claim, question) and f.claim not in copied
+    ]
     elsewhere = support_elsewhere([f.claim for f in counted], others)
     found, ratio = mentions(text)
     coherent, why = coherence(text, claims, answer, options)
@@ -271,7 +275,23 @@ def score(
     )
 
 
-def _given(claim: Claim, question: str, options: Sequence[str]) -> bool:
+def _copied(text: str, claims: Sequence[Claim], options: Sequence[str]) -> list[Claim]:
+    """Bare claims of two and more options ("I hear a bell. I hear a drum."): the options, said
+    again. One option claimed is an observation."""
+    words = {normalise(o) for o in options}
+    bare: dict[str, list[Claim]] = {w: [] for w in words}
+    for c in claims:
+        said = c.about.subject if c.kind == "presence" else str(c.value)
+        if c.kind in ("presence", "quality") and c.about.place is None and said in words:
+            bare[said].append(c)
+    alone = {
+        w for w in words if re.search(rf"\bhear (?:an? |the )?{re.escape(w)}\s*\.", text.lower())
+    }
+    said_so = {w for w in words if bare[w]} | alone
+    return [c for w in said_so for c in bare[w]] if len(said_so) > 1 else []
+
+
+def _given(claim: Claim, question: str) -> bool:
     """Is the claim word for word in what was asked? Then it is no observation."""
     if not question:
         return False
