@@ -34,6 +34,7 @@ bench: setup
 	$(BIN)/python benchmarks/mel.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/gym.py
+	$(BIN)/python benchmarks/grounding.py
 
 clean:
 	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

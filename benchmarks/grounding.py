@@ -242,6 +242,60 @@ def auc_interval(p: np.ndarray, q: np.ndarray, draws: int = 300) -> str:
     return f"[{low:.3f}, {high:.3f}] (bootstrap over items)"
 
 
+def model_figure(model: str, per_task: int, others: int = 8) -> None:
+    """A model's own thoughts: what the verifier says of them, and how well grounding lift and the
+    entropy gap tell its thoughts on their own clip from the same thoughts on another item's."""
+    from dataclasses import replace
+
+    from auscult.engine import Engine, Sampling, Thinking
+    from auscult.gym.render import question_turns
+    from auscult.model.weights import open_model
+    from auscult.verify.entropy import entropy_gap
+
+    net, processor = open_model(model)
+    engine = Engine(
+        net, processor, rows=32, sampling=Sampling(temperature=0.0, max_tokens=256),
+        thinking=Thinking.parse("free"),
+    )  # fmt: skip
+    pairs: dict[str, list[tuple[float, float]]] = {"grounding lift": [], "entropy gap": []}
+    tally: Counter[str] = Counter()
+    for task in tqdm(tasks(), desc=model, disable=None):
+        items = [gym.make(task, 90_000 + i, split="heldout") for i in range(per_task + others)]
+        ears = [listen(item.clips) for item in items]
+        replies = engine.sample(items[:per_task], 1)
+        for i in range(per_task):
+            item, thought, j = items[i], replies[i][0].thought, (i + 1) % per_task
+            if set(item.features) <= {"words"} or not thought.strip():
+                continue
+            rest = [e for k, e in enumerate(ears) if k not in (i, j)][:others]
+            here, findings = score(
+                thought, ears[i], features=item.features, others=rest, question=item.question
+            )
+            there, _ = score(thought, ears[j], others=rest)
+            tally["thoughts"] += 1
+            tally["grounded"] += grounded(here).keep
+            tally["supported"] += sum(f.verdict == SUPPORTED for f in findings)
+            tally["contradicted"] += sum(f.verdict == CONTRADICTED for f in findings)
+            swapped = replace(item, clips=items[j].clips)
+            gaps = [
+                entropy_gap(net, processor, question_turns(x), thought).mean
+                for x in (item, swapped)
+            ]
+            pairs["entropy gap"].append((gaps[0], gaps[1]))
+            if not (np.isnan(here.lift) or np.isnan(there.lift)):
+                pairs["grounding lift"].append((here.lift, there.lift))
+    decided = tally["supported"] + tally["contradicted"]
+    print(f"thoughts of {model} on held-out items, greedy, {per_task} per task:")
+    print(f"  thoughts called grounded  {share(tally['grounded'], tally['thoughts'])}")
+    print(f"  claims borne out          {share(tally['supported'], decided)}")
+    for name, rows in pairs.items():
+        p, q = np.array(rows).T
+        print(
+            f"  {name:15} own {p.mean():.3f}, swapped {q.mean():.3f}, AUC {auc(p, q):.3f} "
+            f"{auc_interval(p, q)}, n={len(rows)}"
+        )
+
+
 def speed_figure(n: int = 300) -> None:
     """Traces per minute with measurements cached, and the cold cost of measuring."""
     rng = np.random.default_rng(SEED)
@@ -323,12 +377,14 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=6, help="items per task for lift and attacks")
     parser.add_argument("--real", type=Path, default=ROOT.parent / "shared" / "real")
     parser.add_argument("--phrases", type=Path, default=DATA / "phrases_heldout.toml")
-    parser.add_argument("--only", default="", help="one of claims, prose, lift, speed, real")
+    parser.add_argument("--only", default="", help="one of claims, prose, lift, model, speed, real")
+    parser.add_argument("--model", default="nano", help="whose thoughts to look at")
     args = parser.parse_args()
     parts = {
         "claims": lambda: [claims_figure(args.items, args.phrases, s) for s in (np.inf, 10.0)],
         "prose": lambda: [prose_figure(DATA / f"prose_{name}.jsonl") for name in ("test", "dev")],
         "lift": lambda: lift_figure(args.chains),
+        "model": lambda: model_figure(args.model, max(2, args.chains // 2)),
         "speed": speed_figure,
         "real": lambda: real_figure(args.real),
     }

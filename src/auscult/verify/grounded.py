@@ -1,8 +1,8 @@
 """The one verdict: is a thought grounded? And the one number behind it.
 
 grounding = precision ** 2 * coverage * saturating information of all claims * (1 - surrogate);
-0 without a supported claim, and for a thought that contradicts itself. The thresholds were fitted on
-the gym's *training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
+0 without a supported claim, and for a thought that contradicts itself. The thresholds were fitted
+on the gym's *training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
 """
 
 import json
