@@ -90,6 +90,12 @@ def test_traces_become_tables_that_sql_reads(folder, capsys):
     assert code == 0 and "supported" in out
 
 
+def test_a_folder_with_a_quotation_mark_is_no_sql(folder, capsys):
+    place = folder / "it's"
+    code, _, _ = run(capsys, "check", folder / "traces.jsonl", "--out", place)
+    assert code == 0 and query(place, "SELECT count(*) FROM traces")[1] == [(3,)]
+
+
 def test_wrong_traces_and_wrong_sql_get_a_plain_error(folder, tmp_path, capsys):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"clips": ["a.wav"], "thought": "x"}\n{"clips": []}\n')
@@ -100,6 +106,10 @@ def test_wrong_traces_and_wrong_sql_get_a_plain_error(folder, tmp_path, capsys):
     assert code == 2 and "tables: traces(key" in err
     code, _, err = run(capsys, "traces", "SELECT 1", "--data", tmp_path)
     assert code == 2 and "auscult check traces.jsonl --out" in err
+    code, _, err = run(capsys, "check", folder / "traces.jsonl", "--html", tmp_path / "x.html")
+    assert code == 2 and "takes --out only" in err
+    code, _, err = run(capsys, "check", folder / "0.wav", tmp_path / "none.txt")
+    assert code == 2 and "there is no file" in err
     code, _, err = run(capsys, "check", folder / "0.wav")
     assert code == 2 and "expected a text file with the thought" in err
 

@@ -150,6 +150,28 @@ def hedging(item: Item, other: Item, rng: np.random.Generator) -> str:
     )
 
 
+def denying_values(item: Item, other: Item, rng: np.random.Generator) -> str:
+    """What is nearly always false, denied."""
+    return (
+        "There are not 9 notes. The pitch is not 83 Hz. The notes are not 23 semitones apart. The "
+        "clicks are not 7 seconds apart. The tempo is not 33 BPM. There are not eleven sounds."
+    )
+
+
+def denying_events(item: Item, other: Item, rng: np.random.Generator) -> str:
+    """What is nearly always absent, denied."""
+    return "I hear no horn, no bark and no glass. There is no rain, no wind and no engine."
+
+
+def lies_at_the_end(item: Item, other: Item, rng: np.random.Generator) -> str:
+    """A true chain, much that is safe, and then what is not so."""
+    safe = " ".join(f"There is no {name}." for name in ("violin", "piano", "flute", "trumpet"))
+    return (
+        f"{chain(item)} {safe} It has a beginning. There is rain. There are seven beeps. There "
+        "are nine knocks. The pitch is 50 Hz. The clip lasts 9 seconds."
+    )
+
+
 ATTACKS: dict[str, Attack] = {
     "keyword stuffing": keyword_stuffing,
     "vacuous claims": vacuous,
@@ -163,5 +185,8 @@ ATTACKS: dict[str, Attack] = {
     "one planted falsehood": planted_falsehood,
     "guessing everything": guessing,
     "hedging everything": hedging,
+    "denying values": denying_values,
+    "denying events": denying_events,
+    "lies at the end": lies_at_the_end,
 }
 """Name -> attack. To add one, write the function and a line here."""

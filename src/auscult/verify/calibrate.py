@@ -11,13 +11,16 @@ from tqdm import tqdm
 from auscult import gym
 from auscult.audio import speech
 from auscult.gym.render import chain
+from auscult.types import Item
 from auscult.verify.attacks import ATTACKS
 from auscult.verify.claims import CONTRADICTED, SUPPORTED
 from auscult.verify.fit import in_noise
 from auscult.verify.grounded import grounding
+from auscult.verify.measures import take
+from auscult.verify.probes import PROBES, agrees
 from auscult.verify.scores import Scores, score
 from auscult.verify.statements import statements
-from auscult.verify.verify import listen, verify
+from auscult.verify.verify import Ears, listen, verify
 
 ITEMS = range(30_000, 30_006)
 """Numbers that no training run reaches."""
@@ -79,34 +82,44 @@ def fit_thresholds(true: list[Scores], false: list[Scores]) -> dict[str, float]:
 CHANGED_BY_NOISE = ("quality.noise", "comparison.noise", "quality.breath", "value.snr")
 
 
+Marks = dict[tuple[str, str], list[bool]]
+"""(measurement, condition) -> was it right, one mark per claim or sound."""
+
+
 def reliability() -> dict[str, dict[str, float]]:
-    """Measurement -> condition -> share of statements, true and false, judged right by it. Refusals
-    and ambiguous ones count as not right."""
-    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    """Measurement -> condition -> share judged right: by statements about gym items, true and
+    false, or on sounds of known truth (`probes`). Refused and ambiguous ones are not right."""
+    right: Marks = defaultdict(list)
     for task in tqdm(tasks(), desc="reliability"):
         for i in ITEMS:
-            item = gym.make(task, i)
-            made = statements(item, np.random.default_rng(i))
             for name, snr_db in CONDITIONS_DB.items():
-                heard: dict[tuple[int, ...], object] = {}
-                for s in made:
-                    if name != "clean" and s.key.startswith(CHANGED_BY_NOISE):
-                        continue
-                    key = tuple(id(clip) for clip in s.clips)
-                    if key not in heard:
-                        heard[key] = listen(
-                            [in_noise(np.random.default_rng(i), c, snr_db) for c in s.clips]
-                        )
-                    found = verify(s.claim, heard[key])  # pyright: ignore[reportArgumentType]
-                    wanted = SUPPORTED if s.true else CONTRADICTED
-                    function = found.function or "refused"
-                    if function != "refused":
-                        right[function, name].append(found.verdict == wanted)
+                _mark_statements(right, gym.make(task, i), i, name, snr_db)
+    for name, probe in tqdm(PROBES.items(), desc="probes"):
+        for k in range(30):
+            clip, truth, tolerance = probe(np.random.default_rng([31, k]))
+            for condition, snr_db in CONDITIONS_DB.items():
+                ears = listen([in_noise(np.random.default_rng(k), clip, snr_db)])
+                found = take(ears[0], name).value
+                right[name, condition].append(agrees(found, truth, tolerance))
     table: dict[str, dict[str, float]] = defaultdict(dict)
     for (function, name), marks in sorted(right.items()):
         table[function][name] = round(float(np.mean(marks)), 3)
         table[function][f"{name} n"] = len(marks)
     return dict(table)
+
+
+def _mark_statements(right: Marks, item: Item, i: int, name: str, snr_db: float) -> None:
+    heard: dict[tuple[int, ...], Ears] = {}
+    for s in statements(item, np.random.default_rng(i)):
+        if name != "clean" and s.key.startswith(CHANGED_BY_NOISE):
+            continue
+        key = tuple(id(clip) for clip in s.clips)
+        if key not in heard:
+            heard[key] = listen([in_noise(np.random.default_rng(i), c, snr_db) for c in s.clips])
+        found = verify(s.claim, heard[key])
+        if found.function and found.function not in PROBES:
+            wanted = SUPPORTED if s.true else CONTRADICTED
+            right[found.function, name].append(found.verdict == wanted)
 
 
 def main() -> None:

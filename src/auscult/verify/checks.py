@@ -1,7 +1,8 @@
 """Claim against sound: one function per kind of claim, one line in `CHECKS`.
 
-A check returns what it measured and how that stands to the claim. A difference between one and two
-tolerances is *ambiguous*, so that a claim is called true or false only where the sound is clear.
+A check returns what it measured and how that stands to the claim. A difference between one and
+1.6 tolerances is *ambiguous*, so that a claim is called true or false only where the sound is
+clear.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """What the checks share: outcomes, tolerance, and what a claim points at in the sound."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,9 @@ def focus(ear: Listening, about: Part) -> Listening:
 
 
 def semitones(hz: float) -> float:
-    """Semitones over 440 Hz."""
+    """Semitones over 440 Hz. Refused for what is no frequency."""
+    if not (math.isfinite(hz) and hz > 0):
+        raise Refused(f"{hz:g} Hz is no pitch")
     return float(measure.semitones(np.array([hz]))[0])
 
 

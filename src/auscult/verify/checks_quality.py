@@ -14,7 +14,6 @@ from auscult.verify.checks_base import (
     pick_sounds,
     same,
 )
-from auscult.verify.checks_values import check_unmeasured
 from auscult.verify.claims import (
     AMBIGUOUS,
     CONTRADICTED,
@@ -163,7 +162,7 @@ QUALITY_CHECKS: dict[str, Callable[[Listening, Claim], Outcome]] = {
     "noise": _two("snr", "noisy", "clean", 19.0, 2.0, "dB"),
     "room": _two("reverberation", "dry", "reverberant", 0.45, 0.08, "s"),
     "level": check_relative,
-    "brightness": check_unmeasured,
+    "brightness": _two("brightness", "dark", "bright", 1100.0, 500.0, "Hz"),
     "voicing": _two("periodicity", "whispered", "voiced", 0.50, 0.03, "periodicity"),
     "rate": check_rate_word,
     "length": check_relative,

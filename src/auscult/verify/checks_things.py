@@ -133,13 +133,13 @@ def check_time(ear: Listening, claim: Claim) -> Outcome:
     """When something starts, within 0.1 s."""
     found = [s.start_s for s in pick_sounds(ear, claim.about)]
     if claim.about.subject in EVENTS and claim.about.subject not in kinds_of(ear):
-        return Outcome(verdict=CONTRADICTED, measured="not heard", function="onsets")
+        return Outcome(verdict=CONTRADICTED, measured="not heard", function="gaps")
     if not found:
         raise Refused("nothing sounds")
     best = min(found, key=lambda t: abs(t - number_of(claim)))
     return Outcome(
         verdict=judged(best - number_of(claim), 0.1), measured=f"{best:.2f} s",
-        tolerance="0.1 s", function="onsets",
+        tolerance="0.1 s", function="gaps",
     )  # fmt: skip
 
 

@@ -34,6 +34,8 @@ def _pitches(ear: Listening, about: Part) -> list[float]:
     sounds = [s.hz for s in pick_sounds(ear, about) if not math.isnan(s.hz)]
     if about.place is not None and sounds:
         return sounds
+    if about.region in ("start", "end") and len(ear.notes) > 1:
+        return [ear.notes[0 if about.region == "start" else -1].hz]
     if about.place is not None or about.region or about.span is not None:
         return [music.pitch(focus(ear, about))]
     if ear.is_voice:
@@ -123,7 +125,7 @@ def check_gap(ear: Listening, claim: Claim) -> Outcome:
     if at is not None:
         index = at if at < 0 else at - 1
         if not -len(found) <= index < len(found):
-            return Outcome(verdict=CONTRADICTED, measured=f"{len(found)} gaps", function="onsets")
+            return Outcome(verdict=CONTRADICTED, measured=f"{len(found)} gaps", function="gaps")
         found = [found[index]]
     claimed = number_of(claim)
     tolerance = max(0.1 * claimed, 0.05)
@@ -132,7 +134,7 @@ def check_gap(ear: Listening, claim: Claim) -> Outcome:
         verdict=judged(best - claimed, tolerance),
         measured=f"{best:.2f} s",
         tolerance=f"{tolerance:.2f} s",
-        function="onsets",
+        function="gaps",
     )
 
 
@@ -187,8 +189,3 @@ def plain_number(
         )  # fmt: skip
 
     return check
-
-
-def check_unmeasured(ear: Listening, claim: Claim) -> Outcome:
-    """A quantity that nothing here measures."""
-    raise Refused(f"{claim.attribute} is not measured here")

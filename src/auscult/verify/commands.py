@@ -19,7 +19,7 @@ from auscult.verify.measures import MEASURES, take
 from auscult.verify.page import page
 from auscult.verify.picture import SIGNS, save
 from auscult.verify.scores import Scores, score
-from auscult.verify.verify import Ears, describe, listen
+from auscult.verify.verify import Ears, listen
 
 _ANSI = {SUPPORTED: "\033[32m", CONTRADICTED: "\033[31m"}
 _OPEN_ANSI = "\033[33m"
@@ -61,7 +61,19 @@ def check(
             of the grammar, for example http://localhost:8000/v1 qwen.
     """
     if len(inputs) == 1 and inputs[0].endswith(".jsonl"):
-        check_traces(Path(inputs[0]), out=out)
+        check_traces(
+            Path(inputs[0]),
+            out,
+            text,
+            model,
+            question,
+            options,
+            others,
+            plot,
+            html,
+            json,
+            extractor,
+        )
         return
     files, thought = _thought(inputs, text, model)
     clips = [read_audio(file) for file in files]
@@ -113,7 +125,12 @@ def _thought(inputs: Sequence[str], text: str, model: str) -> tuple[list[str], s
             f"expected a text file with the thought as the last argument, got {last!r}; "
             "or give the thought with --text, or a model with --model"
         )
-    return files, Path(last).read_text(encoding="utf-8")
+    try:
+        return files, Path(last).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no file {last}; expected the thought as a text file") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{last} is not UTF-8 text: {error}") from error
 
 
 def _think(
@@ -199,8 +216,11 @@ MOST_OTHERS = 8
 """Clips of other traces that a trace of a file is compared with."""
 
 
-def check_traces(path: Path, *, out: Path | None) -> None:
-    """Check a JSONL of traces; clips of the same group serve each other for lift."""
+def check_traces(path: Path, out: Path | None, *not_for_files: object) -> None:
+    """Check a JSONL of traces; clips of the same group serve each other for lift. Raises
+    `ValueError` when options are given that only make sense for one thought."""
+    if any(not_for_files):
+        raise ValueError("a .jsonl of traces takes --out only; the rest stands in its lines")
     traces = store.read_traces(path)
     if not traces:
         raise ValueError(f"{path} holds no traces; expected one JSON object per line")
@@ -299,6 +319,3 @@ def traces(
     widths = [max([len(n), *(len(r[i]) for r in shown)]) for i, n in enumerate(names)]
     for row in [names, ["-" * w for w in widths], *shown]:
         print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
-
-
-__all__ = ["check", "describe", "measure", "traces"]

@@ -100,7 +100,7 @@ SCALES: dict[str, Scale] = {
     "pitch": Scale(measure=_pitch, least=0.5, unit="semitones", function="pitch"),
     "level": Scale(measure=_level, least=1.5, unit="dB", function="loudness"),
     "duration": Scale(measure=_duration, least=0.1, unit="(log s)", function="duration"),
-    "gap": Scale(measure=_gap, least=0.12, unit="(log s)", function="onsets"),
+    "gap": Scale(measure=_gap, least=0.12, unit="(log s)", function="gaps"),
     "tempo": Scale(measure=_tempo, least=0.05, unit="(log BPM)", function="tempo"),
     "noise": Scale(measure=_noise, least=1.5, unit="dB of HNR", function="hnr"),
     "reverberation": Scale(

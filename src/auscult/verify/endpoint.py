@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import urllib.error
 import urllib.request
 from typing import Any
@@ -31,11 +32,34 @@ other_subject "rest" for all others). place and clip count from 1; place -1 is t
 
 def _part(data: dict[str, Any], prefix: str = "") -> Part:
     place, clip = data.get(f"{prefix}place"), data.get(f"{prefix}clip")
+    if place is not None and (int(place) == 0 or int(place) < -1):
+        raise ValueError(f"place {place}: expected 1, 2, ... or -1")
+    if clip is not None and int(clip) < 1:
+        raise ValueError(f"clip {clip}: expected 1, 2, ...")
     return Part(
         subject=str(data.get(f"{prefix}subject") or ""),
         place=int(place) if place is not None else None,
         clip=int(clip) if clip is not None else None,
     )
+
+
+WORDS = {
+    "comparison": {"more", "less", "same"},
+    "direction": {"rising", "falling", "level", "rising-falling", "falling-rising"},
+}
+
+
+def _well_formed(kind: str, attribute: str, value: Any) -> bool:
+    """Is the value of the sort that the checks of this kind expect?"""
+    if kind in ("count", "time") or (kind == "value" and attribute != "note"):
+        return isinstance(value, float)
+    if kind == "order" or attribute == "contour":
+        return isinstance(value, tuple) and all(value) and len(value) > 0
+    if kind in WORDS:
+        return value in WORDS[kind]
+    if attribute == "note":
+        return isinstance(value, str) and re.fullmatch(r"[A-G]#?-?\d?", value) is not None
+    return value is True if kind == "presence" else isinstance(value, str) and bool(value)
 
 
 def claim_of(data: dict[str, Any], text: str) -> Claim | None:
@@ -54,6 +78,8 @@ def claim_of(data: dict[str, Any], text: str) -> Claim | None:
     elif isinstance(value, (int, float)) and math.isfinite(value):
         value = float(value)
     else:
+        return None
+    if not _well_formed(data["kind"], data["attribute"], value):
         return None
     other = None
     if data["kind"] == "comparison":

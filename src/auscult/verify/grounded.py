@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from auscult.types import Filter, Rollout, Verdict
+from auscult.types import Verdict
 from auscult.verify.scores import Scores
 
 
@@ -64,7 +64,8 @@ def grounded(scores: Scores) -> Verdict:
         return Verdict(keep=False, why="contradicts itself")
     if grounding(scores) < edge.grounding:
         return Verdict(keep=False, why="claims little that other sounds do not bear out as well")
+    if math.isnan(scores.information_bits):
+        return Verdict(
+            keep=True, why="borne out; without other clips, not known if only by this one"
+        )
     return Verdict(keep=True, why="grounded")
-
-
-__all__ = ["Filter", "Rollout", "Thresholds", "grounded", "grounding", "thresholds"]

@@ -64,6 +64,8 @@ class Listening:
     def __init__(self, clip: Audio) -> None:
         if not len(clip):
             raise ValueError("the clip has no samples; expected at least one")
+        if not np.isfinite(clip).all():
+            raise ValueError("the clip has samples that are no numbers (nan or infinite)")
         self.clip = clip
         self._parts: dict[tuple[float, float], Listening] = {}
 
@@ -238,7 +240,7 @@ class Listening:
         return total > 0 and voice >= 0.4 * total
 
     def within(self, span: tuple[float, float]) -> "Listening":
-        """The same for a part of the clip (seconds), cached; at least 10 ms."""
+        """The same for a part of the clip (seconds), cached; at least 10 ms. Refused outside it."""
         a, b = (
             round(max(span[0], 0.0), 3),
             round(min(max(span[1], span[0] + 0.01), self.seconds), 3),
@@ -246,6 +248,6 @@ class Listening:
         if (a, b) not in self._parts:
             piece = measure.cut(self.clip, a, b)
             if not len(piece):
-                raise ValueError(f"{a} to {b} s lies outside the clip of {self.seconds:.2f} s")
+                raise Refused(f"{a} to {b} s lies outside the clip of {self.seconds:.2f} s")
             self._parts[a, b] = Listening(piece)
         return self._parts[a, b]

@@ -56,6 +56,7 @@ MEASURES: dict[str, Measure] = {
     "interval": Measure(function=music.interval_st, unit="semitones", what="first two notes"),
     "tempo": Measure(function=music.tempo_bpm, unit="BPM", what="beats per minute"),
     "tempo_course": Measure(function=music.tempo_course, unit="", what="trend of the gaps"),
+    "gaps": Measure(function=music.gaps, unit="s", what="onset to onset"),
     "spacing": Measure(function=music.spacing, unit="", what="evenness of the gaps"),
     "meter": Measure(function=music.meter, unit="beats", what="accent to accent"),
     "loudness": Measure(function=sound.loudness_lufs, unit="LUFS", what="integrated loudness"),

@@ -143,6 +143,11 @@ def spacing(ear: Listening) -> str:
     return "regular" if gaps.std() < 0.08 * gaps.mean() else "irregular"
 
 
+def gaps(ear: Listening) -> str:
+    """Seconds from the start of each sound to the start of the next."""
+    return " ".join(f"{g:.2f}" for g in _onset_gaps(ear))
+
+
 def silences_s(ear: Listening) -> list[float]:
     """Silence between each sound and the next."""
     return [b.start_s - a.end_s for a, b in zip(ear.sounds[:-1], ear.sounds[1:], strict=True)]

@@ -13,6 +13,9 @@ THINGS = frozenset(("note", "tone", "sound", "click", "beat", "voice", "gap", "p
 """Subjects that an ordinal can point at, besides the events."""
 
 
+_IS_THE = r"\s*(?:is|was|comes|for|as|on|at|in)?\s*(?:the|its)?\s*"
+
+
 def number_of(token: Token) -> Token | None:
     """The token itself where it is a number."""
     return token if token.number is not None else None
@@ -61,11 +64,65 @@ def sure_of(clause: Clause, *entries: str) -> bool:
     return any(t.among("attribute", frozenset(entries)) for t in clause.tokens)
 
 
+_BOUND = re.compile(
+    r"\b(?:at least|at most|more than|less than|fewer than|over|under|above|below|beyond|up to|"
+    r"longer than|shorter than|higher than|lower than|far from|almost|not quite)\s*"
+    r"(?:about|roughly|some)?\s*$",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(
+    r"^\s*(?:higher|lower|above|below|under|over|louder|quieter|softer|longer|shorter|later|earlier|"
+    r"faster|slower|fewer|more|less|too)\b",
+    re.IGNORECASE,
+)
+
+
+def bounded(clause: Clause, token: Token) -> bool:
+    """ "at least three", "above 200 Hz": a bound and no value."""
+    return _BOUND.search(clause.text[: token.start - clause.start]) is not None
+
+
+def relative(clause: Clause, token: Token) -> bool:
+    """ "523 Hz lower", "0.3 s later": a difference and no value."""
+    return _RELATIVE.match(clause.text[token.end - clause.start :]) is not None
+
+
+_APPROX = r"(?:\s|about|around|roughly|close to|near|some|approximately|the|a|an)*$"
+_START = re.compile(
+    r"\b(?:(?:starts?|begins?|opens?|starting|beginning)\s+"
+    r"(?:on|at|with|from|out at|close to)|from)" + _APPROX,
+    re.IGNORECASE,
+)
+_END = re.compile(
+    r"\b(?:ends?|finish(?:es)?|closes?|lands?|ending|finishing|arrives?)\s+(?:on|at|with|up at)"
+    + _APPROX,
+    re.IGNORECASE,
+)
+_TO = re.compile(r"\bfrom\b.*\b(?:down to|up to|to)" + _APPROX, re.IGNORECASE)
+
+
+def edge(clause: Clause, token: Token) -> str:
+    """ "starts on C4" and "from 150 Hz" speak of the start, "ends at 90 Hz" of the end."""
+    before = clause.text[: token.start - clause.start]
+    if _TO.search(before) or _END.search(before):
+        return "end"
+    return "start" if _START.search(before) else ""
+
+
+def denied_between(clause: Clause, a: Token, b: Token) -> bool:
+    """ "the clap is not the first": is there a "not" between the two words?"""
+    first, last = (a, b) if a.start < b.start else (b, a)
+    return any(t.is_word("not") and first.end <= t.start < last.start for t in clause.tokens)
+
+
 def part(clause: Clause, at: Token, *, subject: str = "", reach: int = 45) -> Part:
     """Where a word points: the nearest ordinal before it (or close behind), clip, span, region."""
     place, clip, span, region = None, clause.clip, None, ""
     least = float(reach)
     for t in ordinals(clause):
+        if adjacent(clause, at, t, _IS_THE):  # "G5 is the first note"
+            place, least = int(t.senses["ordinal"]), 0.0
+            break
         far = at.start - t.end if t.start <= at.start else 1.5 * (t.start - at.end) + 3
         if t is at or far < least:
             least = 0.0 if t is at else far
@@ -86,7 +143,8 @@ def denied(clause: Clause, key: Token) -> bool:
     after = clause.lexicon.negation == "after"
     for t in clause.tokens:
         if t.is_word("absent"):
-            return True
+            before = [w for w in clause.tokens if w.end <= t.start and w.is_word("not")]
+            return not (before and t.start - before[-1].end < 4)  # "isn't missing" is there
         if not t.is_word("not") or t is key:
             continue
         if after and t.start >= key.end:

@@ -8,6 +8,8 @@ from auscult.verify.rules_base import (
     EVENTS,
     alternative,
     clip_of,
+    denied,
+    denied_between,
     is_unit,
     make,
     sure_of,
@@ -234,13 +236,15 @@ def superlatives(clause: Clause) -> Iterator[Claim]:
         for t in clause.having(table):
             if alternative(clause, t):
                 continue
-            named = [(abs(w.start - t.start), s) for w, s in sides]
             attribute = _property(clause, t, table)
-            if not named or not attribute:
+            if not sides or not attribute:
                 continue
-            places = [p for p in named if p[1].place is not None] or named
-            about = min(places, key=lambda p: p[0])[1]
-            yield make(clause, "comparison", attribute, value, t, about=about, other=REST)
+            places = [p for p in sides if p[1].place is not None] or sides
+            word, about = min(places, key=lambda p: abs(p[0].start - t.start))
+            no = denied(clause, t) or denied_between(clause, t, word)
+            yield make(
+                clause, "comparison", attribute, value, t, about=about, other=REST, negated=no
+            )
 
 
 _AS_WORD = re.compile(r"\b(?:equally|as)\s+(\w+)", re.IGNORECASE)

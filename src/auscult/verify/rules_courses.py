@@ -145,7 +145,9 @@ def orders(clause: Clause) -> Iterator[Claim]:
         if len(words) > 1 and _in_a_row(clause, words):
             names = tuple(t.senses[table] for t in words)
             yield make(clause, "order", "sequence", names, *words, about=Part(clip=clause.clip))
-    if len(found) < 2 or any(alternative(clause, t) for t in found):
+    if len(found) < 2 or any(alternative(clause, t) or denied(clause, t) for t in found):
+        return
+    if _placed(clause, found) or _SOME_OF.search(clause.text):
         return
     marks = [t for t in clause.tokens if t.is_word("before") or t.is_word("after")]
     if len(found) == 2 and found[0].senses["subject"] != found[1].senses["subject"]:
@@ -160,6 +162,19 @@ def orders(clause: Clause) -> Iterator[Claim]:
             yield make(clause, "order", "before", pair, *found, about=Part(clip=clause.clip))
             return
     yield from _listed(clause, found, marks)
+
+
+_SOME_OF = re.compile(r"\b(?:all|every|any|each|both)\s+(?:of\s+)?(?:the\s+)?\w+", re.IGNORECASE)
+
+
+def _placed(clause: Clause, found: list[Token]) -> bool:
+    """ "the drum comes second, the knock first": places and no list."""
+    return any(
+        found[0].end <= o.start
+        and adjacent(clause, t, o, r"\s*(?:comes|is|was|goes|,)?\s*(?:the)?\s*")
+        for o in ordinals(clause)
+        for t in found
+    )
 
 
 _ORDERED = re.compile(

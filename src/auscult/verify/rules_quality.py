@@ -10,6 +10,7 @@ from auscult.verify.rules_base import (
     adjacent,
     alternative,
     denied,
+    denied_between,
     make,
     ordinals,
     part,
@@ -210,7 +211,9 @@ def presences(clause: Clause) -> Iterator[Claim]:
         if subject in weak and others and not denied(clause, t):
             continue
         about = part(clause, t, subject=subject, reach=80 if _numbered(clause) else 25)
-        yield make(clause, "presence", "presence", True, t, about=about)
+        behind = [o for o in ordinals(clause) if o.start > t.end]
+        no = denied(clause, t) or bool(behind and denied_between(clause, t, behind[0]))
+        yield make(clause, "presence", "presence", True, t, about=about, negated=no)
 
 
 def _numbered(clause: Clause) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from auscult.verify.claims import Claim, Part
 from auscult.verify.rules_base import (
@@ -10,13 +11,22 @@ from auscult.verify.rules_base import (
     THINGS,
     adjacent,
     alternative,
+    bounded,
+    edge,
     is_unit,
     make,
     ordinals,
     part,
+    relative,
     sure_of,
 )
 from auscult.verify.text import Clause, Token
+
+_DIFFERENCES = frozenset(("interval", "level_change", "pitch_range"))
+"""What "5 semitones higher" and "6 dB louder" are values of."""
+
+_PARTIAL = re.compile(r"\s+(?:after|before|between|following|other than|apart from)\b", re.I)
+"""Behind a counted thing: not all of them are counted."""
 
 MOST_DIGITS = 6
 """No measurement here has more; a number that claims more claims what nobody can hear."""
@@ -113,8 +123,10 @@ def values(clause: Clause) -> Iterator[Claim]:
             continue
         if not adjacent(clause, number, unit) or alternative(clause, unit):
             continue
+        if bounded(clause, number):
+            continue
         attribute = _attribute(clause, unit)
-        if not attribute:
+        if not attribute or (attribute not in _DIFFERENCES and relative(clause, unit)):
             continue
         value = abs(number.number) * UNITS[unit.senses["unit"].split("|")[0]][0]
         if attribute == "level":
@@ -126,6 +138,8 @@ def values(clause: Clause) -> Iterator[Claim]:
             yield from _time(clause, number, unit, value)
             continue
         about = _about(clause, number, attribute)
+        if attribute == "pitch" and about.place is None:
+            about = replace(about, region=edge(clause, number) or about.region)
         yield make(clause, "value", attribute, round(value, 6), number, unit, about=about)
 
 
@@ -153,7 +167,7 @@ def per_minute(clause: Clause) -> Iterator[Claim]:
 def intervals(clause: Clause) -> Iterator[Claim]:
     """A named interval: "a perfect fifth apart"."""
     for t in clause.having("interval"):
-        if alternative(clause, t):
+        if alternative(clause, t) or bounded(clause, t):
             continue
         yield make(clause, "value", "interval", float(t.senses["interval"]), t)
 
@@ -179,7 +193,10 @@ def notes(clause: Clause) -> Iterator[Claim]:
             continue
         names = tuple(t.senses["note"] for t in group)
         if len(group) == 1:
-            yield make(clause, "value", "note", names[0], group[0])
+            about = part(clause, group[0])
+            if about.place is None:
+                about = replace(about, region=edge(clause, group[0]) or about.region)
+            yield make(clause, "value", "note", names[0], group[0], about=about)
         else:
             where = part(clause, group[0], reach=0)
             yield make(clause, "order", "sequence", names, *group, about=where)
@@ -277,7 +294,8 @@ def _times(clause: Clause) -> Iterator[Claim]:
         if t.used or value is None or alternative(clause, t):
             continue
         thing = _subject(clause, t, EVENTS) or _subject(clause, t, _COUNTED - {"beat", "gap"})
-        if thing is None:
+        after = clause.text[t.end - clause.start :].lower()
+        if thing is None or after.startswith((" as many", " as often", " as much")):
             continue
         about = Part(subject=thing.senses["subject"], clip=part(clause, t).clip)
         yield make(clause, "count", "count", float(value), t, thing, about=about)
@@ -318,16 +336,11 @@ def _tally(clause: Clause) -> Iterator[Claim]:
         )
 
 
-_BOUND = re.compile(
-    r"\b(?:at least|at most|more than|less than|fewer than|over|under|up to|no more than)\s*$", re.I
-)
-
-
 def _is_count(clause: Clause, t: Token) -> bool:
     """A whole number that no bound ("at least"), article or alternative takes its force from."""
     if t.number is None or t.used or t.number != int(t.number) or alternative(clause, t):
         return False
-    if _BOUND.search(clause.text[: t.start - clause.start]):
+    if bounded(clause, t):
         return False
     if t.number == 1 and not _counts_one(clause, t):
         return False
@@ -340,6 +353,9 @@ def _counted_thing(clause: Clause, i: int) -> Token | None:
     after = [w for w in clause.tokens[i + 1 :] if w.start - t.end < 28 and w.chunk == t.chunk]
     thing = next((w for w in after if w.get("subject") in _COUNTED), None)
     if thing is None or thing.used or is_unit(clause, thing):
+        return None
+    rest = clause.text[thing.end - clause.start :]
+    if relative(clause, thing) or _PARTIAL.match(rest):
         return None
     between = after[: after.index(thing)]
     if any(w.number is not None or w.get("unit") or w.get("note") for w in between):

@@ -79,22 +79,26 @@ class Scores:
 
 
 def distinct(findings: Sequence[Finding]) -> list[Finding]:
-    """Every claim once, the first `MOST_CLAIMS` of them."""
+    """Every claim once: the first `MOST_CLAIMS` of them, and all that are contradicted."""
     kept: dict[object, Finding] = {}
     for f in findings:
         kept.setdefault(f.claim.key, f)
-    return list(kept.values())[:MOST_CLAIMS]
+    found = list(kept.values())
+    return [f for i, f in enumerate(found) if i < MOST_CLAIMS or f.verdict == CONTRADICTED]
 
 
-def _credit(finding: Finding) -> float:
-    return 1.0 if finding.verdict == SUPPORTED else 0.0
+def earns(finding: Finding) -> bool:
+    """Does the finding speak for the thought? A denial that holds does not: what is absent is
+    nearly everything, and denying it takes no listening."""
+    return finding.verdict == SUPPORTED and not finding.claim.negated
 
 
 def precision(findings: Sequence[Finding]) -> float:
-    """supported / (supported + contradicted), hedged support counting half; nan without."""
-    good = sum(0.5 if f.claim.hedged else 1.0 for f in findings if f.verdict == SUPPORTED)
+    """Share of the decided claims that the sound bears out; hedged support counts half, a denial
+    that holds does not count, one that fails does. nan where nothing is decided."""
+    good = [0.5 if f.claim.hedged else 1.0 for f in findings if earns(f)]
     bad = sum(f.verdict == CONTRADICTED for f in findings)
-    return good / (good + bad) if good + bad else math.nan
+    return sum(good) / (len(good) + bad) if good or bad else math.nan
 
 
 def coverage(findings: Sequence[Finding], features: Sequence[str]) -> float:
@@ -103,44 +107,61 @@ def coverage(findings: Sequence[Finding], features: Sequence[str]) -> float:
     wanted = [f for f in features if f in FEATURES]
     if features and not wanted:
         return 0.0
-    said = {f.claim.attribute for f in findings if f.verdict == SUPPORTED}
+    said = {f.claim.attribute for f in findings if earns(f)}
     return sum(bool(FEATURES[f] & said) for f in wanted) / len(wanted) if wanted else math.nan
 
 
-def support_elsewhere(claims: Sequence[Claim], others: Sequence[Ears]) -> list[float]:
-    """For each claim, the share of other clips that bear it out. The more clips, the finer."""
-    return [
-        sum(verify(claim, ears).verdict == SUPPORTED for ears in others) / len(others)
-        if others
-        else math.nan
-        for claim in claims
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """How a claim fares on other clips. Example: supported=2, decided=7 of 8: one refused."""
+
+    supported: int
+    decided: int
+
+    @property
+    def share(self) -> float:
+        """Support among the clips that could decide; nan where none could."""
+        return self.supported / self.decided if self.decided else math.nan
+
+    @property
+    def bits(self) -> float:
+        """-log2 of the share, one half added to the count (Krichevsky and Trofimov) so that never
+        seen is not infinite; 0 where no other clip could decide."""
+        if not self.decided:
+            return 0.0
+        return -math.log2((self.supported + 0.5) / (self.decided + 1))
 
 
-def information_bits(findings: Sequence[Finding], elsewhere: Sequence[float], n: int) -> float:
-    """Mean over the claims of -log2 (how often the claim holds elsewhere), contradicted ones 0.
+def support_elsewhere(claims: Sequence[Claim], others: Sequence[Ears]) -> list[Elsewhere]:
+    """For each claim, how many other clips bear it out, of those that could decide it."""
+    found: list[Elsewhere] = []
+    for claim in claims:
+        verdicts = [verify(claim, ears).verdict for ears in others]
+        decided = sum(v in (SUPPORTED, CONTRADICTED) for v in verdicts)
+        found.append(Elsewhere(supported=verdicts.count(SUPPORTED), decided=decided))
+    return found
 
-    A claim that is true of every sound carries 0 bits. Shares are taken with one half added to the
-    count (Krichevsky and Trofimov), so that never seen is not infinite.
-    """
-    if not findings or not n:
-        return math.nan
-    bits = [
-        -math.log2((share * n + 0.5) / (n + 1)) if f.verdict == SUPPORTED else 0.0
-        for f, share in zip(findings, elsewhere, strict=True)
-    ]
+
+def information_bits(findings: Sequence[Finding], elsewhere: Sequence[Elsewhere]) -> float:
+    """Mean over the claims of the information of those that earn; the others give 0. A claim that
+    is true of every sound carries nearly nothing. nan without claims or other clips."""
+    if not findings or not any(e.decided for e in elsewhere):
+        return math.nan if not findings or not elsewhere else 0.0
+    bits = [e.bits if earns(f) else 0.0 for f, e in zip(findings, elsewhere, strict=True)]
     return max(0.0, sum(bits) / len(bits))
 
 
-def lift(findings: Sequence[Finding], elsewhere: Sequence[float]) -> float:
+def lift(findings: Sequence[Finding], elsewhere: Sequence[Elsewhere]) -> float:
     """Support on the own clip minus on other clips: 0 for a thought that did not listen, and
     negative where other clips bear it out better. nan without claims that the sound could judge."""
-    open_ = {SUPPORTED, CONTRADICTED}
-    pairs = [(f, e) for f, e in zip(findings, elsewhere, strict=True) if f.verdict in open_]
-    pairs = [(f, e) for f, e in pairs if not math.isnan(e)]
-    if not pairs:
-        return math.nan
-    return sum(_credit(f) - e for f, e in pairs) / len(pairs)
+    decided = (SUPPORTED, CONTRADICTED)
+    pairs = zip(findings, elsewhere, strict=True)
+    gains = [
+        float(f.verdict == SUPPORTED) - e.share
+        for f, e in pairs
+        if f.verdict in decided and e.decided
+    ]
+    return sum(gains) / len(gains) if gains else math.nan
 
 
 def mentions(text: str) -> tuple[int, float]:
@@ -239,9 +260,9 @@ def score(
     """All scores of a thought and the findings behind them.
 
     `others` are other items' clips (of the same task, if there is one): without them lift and
-    information are nan. A claim that the question or the options already make earns nothing: it is
-    reported, and left out of the shares. `claims` stand in for the grammar's, where something else
-    extracted them.
+    information are nan. A claim that the question already makes, and bare claims of several
+    options, earn nothing: they are reported, and left out of the shares. `claims` stand in for the
+    grammar's, where something else extracted them.
     """
     from auscult.verify.coherence import coherence
 
@@ -261,7 +282,7 @@ def score(
             claims=total,
             precision=precision(counted),
             coverage=coverage(counted, features),
-            information_bits=information_bits(counted, elsewhere, len(others)),
+            information_bits=information_bits(counted, elsewhere) if others else math.nan,
             lift=lift(counted, elsewhere) if others else math.nan,
             hallucination=wrong / total if total else math.nan,
             mentions=found,

@@ -35,27 +35,43 @@ class Trace:
 
 def read_traces(path: Path) -> list[Trace]:
     """The traces of a JSONL file. Raises `ValueError` with the line that is wrong."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; expected JSON objects, one per line")
     found: list[Trace] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
-            clips = data["clips"]
-            thought = data["thought"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            found.append(_trace(json.loads(line), number, path.parent))
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{path}, line {number}: expected a JSON object with 'clips' (list of files) and "
                 f"'thought' (text); {type(error).__name__}: {error}"
             ) from error
-        if not isinstance(clips, list) or not clips or not isinstance(thought, str):
-            raise ValueError(f"{path}, line {number}: 'clips' is a list of files, 'thought' a text")
-        words = {k: str(data.get(k, "")) for k in ("answer", "question", "group")}
-        files = tuple(str(path.parent / str(clip)) for clip in clips)
-        lists = {k: tuple(str(v) for v in data.get(k, ())) for k in ("options", "features")}
-        key = str(data.get("key", number))
-        found.append(Trace(key=key, clips=files, thought=thought, **words, **lists))  # pyright: ignore[reportArgumentType]
     return found
+
+
+def _trace(data: Any, number: int, folder: Path) -> Trace:
+    """One line as a record; every field is looked at, since files come from anywhere."""
+    if not isinstance(data["clips"], list) or not data["clips"]:
+        raise ValueError("'clips' is a list of at least one file")
+    if not isinstance(data["thought"], str):
+        raise TypeError("'thought' is a text")
+    words = {k: data.get(k) or "" for k in ("answer", "question", "group")}
+    lists = {k: data.get(k) or [] for k in ("options", "features")}
+    for name, value in (words | lists).items():
+        if not isinstance(value, str if name in words else list):
+            raise TypeError(f"{name!r} is a {'text' if name in words else 'list of texts'}")
+    return Trace(
+        key=str(data.get("key", number)),
+        clips=tuple(str(folder / str(clip)) for clip in data["clips"]),
+        thought=data["thought"],
+        answer=words["answer"],
+        question=words["question"],
+        group=words["group"],
+        options=tuple(str(v) for v in lists["options"]),
+        features=tuple(str(v) for v in lists["features"]),
+    )
 
 
 Row = dict[str, object]
@@ -133,6 +149,11 @@ def _duckdb() -> Any:
     return duckdb
 
 
+def _quoted(path: Path) -> str:
+    """A path inside SQL quotation marks."""
+    return str(path).replace("'", "''")
+
+
 def write(folder: Path, rows: Mapping[str, Sequence[Row]]) -> list[Path]:
     """One Parquet file per table, each put in place only when it is whole."""
     duckdb = _duckdb()
@@ -146,7 +167,7 @@ def write(folder: Path, rows: Mapping[str, Sequence[Row]]) -> list[Path]:
             with duckdb.connect() as db:
                 db.execute(
                     f"COPY (SELECT * FROM read_json(?, format='newline_delimited', "
-                    f"columns={{{names}}})) TO '{target}' (FORMAT parquet)",
+                    f"columns={{{names}}})) TO '{_quoted(target)}' (FORMAT parquet)",
                     [str(source)],
                 )
             final = folder / f"{table}.parquet"
@@ -169,7 +190,7 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         )
     with duckdb.connect() as db:
         for table, file in files.items():
-            db.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{file}')")
+            db.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{_quoted(file)}')")
         try:
             found = db.execute(sql)
         except duckdb.Error as error:

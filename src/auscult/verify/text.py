@@ -160,7 +160,13 @@ def _mask(text: str, lexicon: Lexicon) -> str:
     out = _QUOTED.sub(blank, text)
     out = _SIMILE.sub(lambda m: " " * len(m[0]), out)
     out = _ANSWER.sub(lambda m: " " * len(m[0]), out)
-    return re.sub(r"[^.!?;。？！\n]*[?？]", lambda m: " " * len(m[0]), out)
+    return _without_questions(out)
+
+
+def _without_questions(text: str) -> str:
+    """Sentences that end with a question mark as blanks."""
+    parts = re.split(r"((?<=[.!?;。？！\n]))", text)
+    return "".join(" " * len(p) if p.endswith(("?", "？")) else p for p in parts)
 
 
 def _special(m: re.Match[str], offset: int) -> Token:
@@ -180,7 +186,8 @@ def _special(m: re.Match[str], offset: int) -> Token:
     elif m["note"]:
         senses = {"note": "C4" if m[0].lower() == "middle c" else note_of(m[0])}
     else:
-        number = float(m[0].replace(",", "").replace("−", "-"))
+        text = m[0].replace(",", "").replace("−", "-")
+        number = float(text) if len(text) <= 12 else None  # longer: no quantity, but noise
     return Token(m[0], offset + m.start(), offset + m.end(), senses, number)
 
 
@@ -213,6 +220,25 @@ def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         yield at, text[at:]
 
 
+_EXCEPT = re.compile(
+    r"\b(?:no|nothing|none|nobody)\b.*\b(?:other than|except|besides|apart from|without)\b", re.I
+)
+"""Exceptions to a denial: what is denied and what is not takes more than these rules."""
+
+LONGEST = 500
+"""Characters of a clause. Text without any full stop is cut at spaces: rules look at all pairs of
+words, which would take minutes on a page in one clause."""
+
+
+def _short(pieces: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    for at, piece in pieces:
+        while len(piece) > LONGEST:
+            cut = piece.rfind(" ", 1, LONGEST) + 1 or LONGEST
+            yield at, piece[:cut]
+            at, piece = at + cut, piece[cut:]
+        yield at, piece
+
+
 _LABEL = re.compile(rf"\s*({_CLIP}|(?:first|second)\s+(?:clip|recording))\s*:", re.IGNORECASE)
 
 
@@ -225,9 +251,9 @@ def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
             name = label[1].lower()
             clip = 1 if name.startswith("first") or name.endswith(("1", "a", "one")) else 2
         group: list[Clause] = []
-        for shift, piece in _pieces(sentence, _CLAUSE):
+        for shift, piece in _short(_pieces(sentence, _CLAUSE)):
             tokens = _tokens(piece, at + shift, lexicon)
-            if any(t.is_word("if") for t in tokens):
+            if any(t.is_word("if") for t in tokens) or _EXCEPT.search(piece):
                 continue
             group.append(Clause(piece, at + shift, tokens, lexicon, clip))
         for clause in group:

@@ -32,29 +32,34 @@ def listen(clips: Sequence[Audio]) -> Ears:
 
 
 def verify(claim: Claim, ears: Ears) -> Finding:
-    """The finding of one claim. A clip that is not named may be any: the best verdict counts."""
+    """The finding of one claim. A clip that is not named may be any: the best verdict counts, and a
+    denial is judged after that, so that it speaks of all clips."""
     if claim.kind == "comparison":
         return _finding(claim, _tried(lambda: check_comparison(ears, claim)), 1)
-    check = CHECKS.get((claim.kind, claim.attribute))
-    if check is None:
+    if (claim.kind, claim.attribute) not in CHECKS:
         nothing = Outcome(verdict=UNVERIFIABLE, measured=f"{claim.attribute} is not measured here")
         return _finding(claim, nothing, 1)
     clips = [claim.about.clip] if claim.about.clip is not None else range(1, len(ears) + 1)
-    found: list[Finding] = []
-    for clip in clips:
-        if clip > len(ears):
-            outcome = Outcome(verdict=UNVERIFIABLE, measured=f"there is no clip {clip}")
-            found.append(_finding(claim, outcome, clip))
-            continue
-        ear = ears[clip - 1]
-        outcome = _tried(lambda ear=ear: check(ear, _bare(claim, ears)))
-        found.append(_finding(claim, replace(outcome, span=_span(ear, claim.about)), clip))
-    return min(found, key=lambda f: _BEST[f.verdict])
+    found = [(_in_clip(claim, ears, clip), clip) for clip in clips]
+    outcome, clip = min(found, key=lambda pair: _BEST[pair[0].verdict])
+    verdicts = {o.verdict for o, _ in found}
+    if claim.negated and claim.kind != "presence" and {SUPPORTED, CONTRADICTED} <= verdicts:
+        # "the first note is D5 and not A4": true of the one clip, false of the other.
+        outcome = replace(outcome, verdict=AMBIGUOUS)
+    return _finding(claim, outcome, clip)
 
 
-def _bare(claim: Claim, ears: Ears) -> Claim:
-    """ "the second is reverberant" of two clips of one sound each: the place is the clip's."""
-    return claim
+def _in_clip(claim: Claim, ears: Ears, clip: int) -> Outcome:
+    """What one clip says to the claim as it stands without its negation."""
+    if not 1 <= clip <= len(ears):
+        return Outcome(verdict=UNVERIFIABLE, measured=f"there is no clip {clip}")
+    ear, span = ears[clip - 1], claim.about.span
+    if span is not None and not (0 <= span[0] < span[1] and span[0] < ear.seconds):
+        where = f"{span[0]:g} to {span[1]:g} s"
+        return Outcome(verdict=UNVERIFIABLE, measured=f"{where} is no part of the clip")
+    check = CHECKS[claim.kind, claim.attribute]
+    outcome = _tried(lambda: check(ear, claim))
+    return replace(outcome, span=_span(ear, claim.about))
 
 
 def _tried(check: object) -> Outcome:
