@@ -57,24 +57,11 @@ def check(
         html: write one self-contained page with the sound playable.
         out: folder for Parquet tables of traces, claims and measurements.
         json: print JSON instead of text.
-        extractor: URL and model of an OpenAI-compatible endpoint that extracts the claims instead
-            of the grammar, for example http://localhost:8000/v1 qwen.
+        extractor: URL and model of an OpenAI-compatible endpoint that extracts the claims.
     """
     if len(inputs) == 1 and inputs[0].endswith(".jsonl"):
-        check_traces(
-            Path(inputs[0]),
-            out,
-            text,
-            model,
-            question,
-            options,
-            others,
-            plot,
-            html,
-            json,
-            extractor,
-        )
-        return
+        rest = (text, model, question, options, others, plot, html, json, extractor)
+        return check_traces(Path(inputs[0]), out, *rest)
     files, thought = _thought(inputs, text, model)
     clips = [read_audio(file) for file in files]
     if model:
