@@ -49,9 +49,8 @@ def real_figure(folder: Path) -> None:
         medians.append(float(np.median(cents)))
     right, n = (sum(x) for x in zip(*near, strict=True))
     e = wilson(right, n)
-    print(
-        f"  F0 within 50 cents of Praat, frames voiced in both: {100 * e.mean:.2f} % [{100 * e.low:.1f}, {100 * e.high:.1f}] n={n}"
-    )
+    interval = f"{100 * e.mean:.2f} % [{100 * e.low:.1f}, {100 * e.high:.1f}]"
+    print(f"  F0 within 50 cents of Praat, frames voiced in both: {interval} n={n}")
     print(f"  median difference {np.median(medians):.1f} cents over {len(near)} files")
     a, b = np.array([r for r in rates if all(np.isfinite(r)) and min(r) > 0]).T
     print(
