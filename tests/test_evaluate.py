@@ -36,6 +36,10 @@ def test_wilson_holds_the_mean_and_stays_in_range(right: int, extra: int):
     assert 0 <= e.low <= e.mean <= e.high <= 1
 
 
+def test_wilson_of_none_right_begins_at_none():
+    assert wilson(0, 3).low == 0.0 and wilson(3, 3).high == 1.0
+
+
 def test_paired_differences_use_the_pairs():
     first, second = [1.0, 1.0, 0.0, 1.0] * 25, [0.0, 1.0, 0.0, 1.0] * 25
     e = paired_difference(first, second)

@@ -16,7 +16,8 @@ def wilson(right: float, n: int) -> Estimate:
     p = right / n
     centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # Rounding must not push the mean out of its own interval (0 of 3: low 6e-17).
+    low, high = min(p, max(0.0, float(centre - half))), max(p, min(1.0, float(centre + half)))
     return Estimate(mean=p, low=low, high=high, n=n)
 
 
