@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -14,6 +16,7 @@ from transformers import WhisperFeatureExtractor
 
 from auscult.audio.io import AudioError, chunks, read_audio, write_audio
 from auscult.audio.mel import TAIL_PAD, frame_count, log_mel, mel_filters
+from auscult.audio.speech import available
 
 
 def tone(rate: int, seconds: float = 0.5, hz: float = 440.0) -> np.ndarray:
@@ -192,3 +195,24 @@ def test_all_real_recordings_are_read():
         x = read_audio(file)
         assert len(x) > 1600 and np.abs(x).max() <= 1.0
         assert all(len(c) for c in chunks(x))
+
+
+@pytest.mark.skipif(not available(), reason="the extra [speech] is not installed")
+def test_words_sound_the_same_whatever_was_said_before():
+    """The library keeps state; every utterance must be a function of its request alone."""
+    program = (
+        "import hashlib, sys\n"
+        "from auscult.audio.speech import Manner, say\n"
+        "for word in sys.argv[1:]:\n"
+        "    text, voice = word.split('/')\n"
+        "    x = say(text, Manner(voice=voice))\n"
+        "    print(word, hashlib.sha256(x.tobytes()).hexdigest())\n"
+    )
+    words = ["three/en-us", "my voice is low/en+f2", "seven/en-us+whisper", "two/en-us+m3"]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program, *order], capture_output=True, text=True, check=True
+        ).stdout
+        for order in (words, words[::-1])
+    ]
+    assert sorted(runs[0].splitlines()) == sorted(runs[1].splitlines())

@@ -66,6 +66,8 @@ def test_opposites_are_counted_as_contradictions():
         == 1
     )
     assert contradictions(extract("The pitch rises. The level falls.")) == 0
+    assert contradictions(extract("I hear chirp, horn, chirp. Counting chirp: 1, 2, 3.")) == 1
+    assert contradictions(extract("I hear chirp, horn, chirp. Counting chirp: 1, 2.")) == 0
 
 
 def test_reasoning_about_a_text_is_seen():

@@ -62,6 +62,8 @@ MEASURES: dict[str, Measure] = {
     "loudness": Measure(function=sound.loudness_lufs, unit="LUFS", what="integrated loudness"),
     "level_change": Measure(function=sound.level_change_db, unit="dB", what="end less beginning"),
     "level_course": Measure(function=sound.level_course, unit="", what="where the level goes"),
+    "active": Measure(function=sound.active_s, unit="s", what="time with sound, pauses out"),
+    "pauses": Measure(function=sound.pauses, unit="", what="silences of 0.15 s and more"),
     "rate": Measure(function=sound.rate, unit="syllables/s", what="speaking rate"),
     "brightness": Measure(function=sound.brightness_hz, unit="Hz", what="spectral centroid"),
     "brightness_course": Measure(

@@ -53,6 +53,18 @@ def rate(ear: Listening) -> float:
     return found
 
 
+def active_s(ear: Listening) -> float:
+    """How long something sounds, pauses taken out."""
+    return float(sum(b - a for a, b in speaking.activity(ear.clip)))
+
+
+def pauses(ear: Listening) -> float:
+    """Number of silences of 0.15 s and more between stretches of sound."""
+    if not speaking.activity(ear.clip):
+        raise Refused("nothing sounds")
+    return float(len(speaking.pauses(ear.clip)))
+
+
 def brightness_hz(ear: Listening) -> float:
     """Spectral centroid."""
     if ear.silent:

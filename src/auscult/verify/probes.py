@@ -102,6 +102,28 @@ def loudness(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
     return x.astype(np.float32), peak - 3.01, 0.5
 
 
+def _phrases(rng: np.random.Generator) -> tuple[Audio, int, float]:
+    """Held vowels with pauses between: clip, pauses, seconds of sound."""
+    n, gap = int(rng.integers(1, 4)), float(rng.uniform(0.3, 0.6))
+    hz = float(rng.uniform(100, 220))
+    parts = [
+        (0.1 + i * (0.5 + gap), vowel(rng, contour(0.5, [0, 1], hz), "ah")) for i in range(n + 1)
+    ]
+    return finish(rng, lay(parts, 0.2 + n * (0.5 + gap) + 0.5), 1), n, 0.5 * (n + 1)
+
+
+def pauses(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
+    """Vowels with one to three pauses."""
+    x, n, _ = _phrases(rng)
+    return x, float(n), 0.0
+
+
+def active(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
+    """Vowels of half a second each."""
+    x, _, seconds = _phrases(rng)
+    return x, seconds, 0.15 * seconds
+
+
 PROBES: dict[str, Probe] = {
     "sounding": sounding,
     "pitch_change": pitch_change,
@@ -113,6 +135,8 @@ PROBES: dict[str, Probe] = {
     "roughness": roughness,
     "key": key,
     "loudness": loudness,
+    "pauses": pauses,
+    "active": active,
 }
 """Measurement -> sounds of known truth."""
 

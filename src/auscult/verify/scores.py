@@ -227,10 +227,21 @@ def _opposite(a: Claim, b: Claim) -> bool:
     )
 
 
+def _miscounts(a: Claim, b: Claim) -> bool:
+    """ "I hear a chirp, a horn, a chirp" against "three chirps"."""
+    for one, two in ((a, b), (b, a)):
+        if one.attribute == "sequence" and two.kind == "count" and isinstance(one.value, tuple):
+            subject = two.about.subject
+            return subject in one.value and one.value.count(subject) != two.value
+    return False
+
+
 def _turned_round(a: Claim, b: Claim) -> bool:
     """ "the first is higher" against "the second is higher"; "A before B" against "B before A"."""
-    if a.negated or b.negated or (a.kind, a.attribute) != (b.kind, b.attribute):
+    if a.negated or b.negated:
         return False
+    if (a.kind, a.attribute) != (b.kind, b.attribute):
+        return a.about.clip == b.about.clip and _miscounts(a, b)
     if a.kind == "comparison" and a.other is not None and b.other is not None:
         if a.other == REST and b.other == REST:
             return a.value == b.value and a.about != b.about
