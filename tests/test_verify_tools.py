@@ -116,7 +116,7 @@ def test_wrong_traces_and_wrong_sql_get_a_plain_error(folder, tmp_path, capsys):
 
 def test_measure_prints_all_and_says_what_it_refuses(folder, capsys):
     code, out, _ = run(capsys, "measure", folder / "0.wav")
-    assert code == 0 and "duration" in out and "(no voice)" in out and "of gym clips" in out
+    assert code == 0 and "duration" in out and "(no voice)" in out and "of known sounds" in out
     code, out, _ = run(capsys, "measure", folder / "0.wav", "--json", "--span", 0, 0.5)
     assert code == 0 and json.loads(out)["measured"][0]["value"] == pytest.approx(0.5)
 

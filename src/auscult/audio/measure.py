@@ -112,7 +112,7 @@ def onsets(
     near = np.lib.stride_tricks.sliding_window_view(np.pad(flux, 40), 81)
     gated = flux - np.median(near, axis=1)
     found: list[float] = []
-    for i in _peaks(gated, rise_db, round(spacing_s / hop_s)):
+    for i in peaks(gated, rise_db, round(spacing_s / hop_s)):
         # The flux peaks where the rise is complete; the onset is where the first third is done.
         rise = level[i : i + lag + 1].mean(axis=1)
         begin = int(np.argmax(rise > rise[0] + (rise[-1] - rise[0]) / 3))
@@ -120,7 +120,7 @@ def onsets(
     return np.array(found)
 
 
-def _peaks(y: Float[np.ndarray, " n"], threshold: float, spacing: int) -> list[int]:
+def peaks(y: Float[np.ndarray, " n"], threshold: float, spacing: int) -> list[int]:
     """Indices of maxima above the threshold, the largest first choice within `spacing`."""
     taken: list[int] = []
     for i in np.argsort(-y):

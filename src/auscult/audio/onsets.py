@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio.measure import QUIET_DB, mel_db
+from auscult.audio.measure import QUIET_DB, mel_db, peaks
 from auscult.types import Audio
 
 HOP_S, LAG = 0.005, 8
@@ -53,18 +53,8 @@ def rises(
     near = np.lib.stride_tricks.sliding_window_view(np.pad(flux, 40), 81)
     gated = flux - np.median(near, axis=1)
     found: list[float] = []
-    for i in _peaks(gated, rise_db, round(spacing_s / HOP_S)):
+    for i in peaks(gated, rise_db, round(spacing_s / HOP_S)):
         rise = level[i : i + LAG + 1]
         begin = int(np.argmax(rise > rise[0] + (rise[-1] - rise[0]) / 3))
         found.append(max(0.0, (i + begin - LAG) * HOP_S))
     return found
-
-
-def _peaks(y: Float[np.ndarray, " n"], threshold: float, spacing: int) -> list[int]:
-    taken: list[int] = []
-    for i in np.argsort(-y):
-        if y[i] < threshold:
-            break
-        if all(abs(int(i) - j) >= spacing for j in taken):
-            taken.append(int(i))
-    return sorted(taken)

@@ -149,11 +149,6 @@ def check_chord_or_mode(ear: Listening, claim: Claim) -> Outcome:
     return _word(name)(ear, claim)
 
 
-def check_quality(ear: Listening, claim: Claim) -> Outcome:
-    """Looks the word up in `QUALITY_CHECKS`."""
-    return QUALITY_CHECKS[claim.attribute](ear, claim)
-
-
 QUALITY_CHECKS: dict[str, Callable[[Listening, Claim], Outcome]] = {
     "breath": check_breath,
     "register": check_register,

@@ -271,9 +271,9 @@ def measure(
         print(f"{file}  ({ear.seconds:.2f} s)")
         for m in found:
             value = f"{m.value:.2f}" if isinstance(m.value, float) else str(m.value)
-            trust = f"  right on {m.reliability:.0%} of gym clips" if m.reliability else ""
+            trust = f"  right on {m.reliability:.0%} of known sounds" if m.reliability else ""
             shown = f"{value} {m.unit}{trust}" if not m.refused else f"- ({m.refused})"
-            print(f"  {m.name:18} {shown}")
+            print(f"  {m.name:18} {shown:46} {MEASURES[m.name].what}")
         for s in ear.sounds:
             hz = "" if s.hz != s.hz else f"{s.hz:7.1f} Hz"
             when = f"{s.start_s:6.2f} to {s.end_s:6.2f} s"

@@ -73,6 +73,7 @@ MEASURES: dict[str, Measure] = {
     "cpps": Measure(function=sound.cpps_db, unit="dB", what="cepstral peak prominence"),
     "vibrato": Measure(function=music.vibrato_st, unit="semitones", what="depth of the waver"),
     "modulation": Measure(function=music.modulation_hz, unit="Hz", what="rate of the waver"),
+    "tremolo": Measure(function=sound.tremolo_hz, unit="Hz", what="rate of the level's waver"),
     "roughness": Measure(function=sound.roughness_db, unit="dB", what="fast amplitude modulation"),
     "periodicity": Measure(function=sound.periodic, unit="", what="0 whispered to 1 voiced"),
     "snr": Measure(function=sound.snr_db, unit="dB", what="signal over noise, coarse"),

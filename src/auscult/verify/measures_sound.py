@@ -109,6 +109,14 @@ def roughness_db(ear: Listening) -> float:
     return speaking.roughness(ear.clip, ear.voice_track)
 
 
+def tremolo_hz(ear: Listening) -> float:
+    """Rate of the strongest waver of the level between 2 and 60 Hz; refused under 2 dB of depth."""
+    hz, depth = speaking.amplitude_modulation(ear.clip)
+    if not depth >= 2:
+        raise Refused("the level does not waver")
+    return hz
+
+
 def snr_db(ear: Listening) -> float:
     """Blind signal-to-noise ratio: bands of 10 dB, no more. Of a lasting tone its HNR."""
     if ear.silent:

@@ -84,6 +84,14 @@ def roughness(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
     return finish(rng, (x * shake).astype(np.float32), 1), truth, 0.3 * truth
 
 
+def tremolo(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
+    """A tone whose level wavers slowly."""
+    hz = float(rng.uniform(4, 15))
+    x = tone(float(rng.uniform(400, 1000)), 1.2)
+    wave = 1 + 0.6 * np.sin(2 * np.pi * hz * np.arange(len(x)) / 16000)
+    return finish(rng, (x * wave).astype(np.float32), 1), hz, 0.5
+
+
 def key(rng: np.random.Generator) -> tuple[Audio, float | str, float]:
     """A scale up and down with the tonic triad at the end."""
     names = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -133,6 +141,7 @@ PROBES: dict[str, Probe] = {
     "cpps": cpps,
     "modulation": modulation,
     "roughness": roughness,
+    "tremolo": tremolo,
     "key": key,
     "loudness": loudness,
     "pauses": pauses,
