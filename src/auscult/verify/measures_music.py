@@ -15,7 +15,7 @@ def pitch(ear: Listening) -> float:
     """Median fundamental of the voiced frames."""
     if _voiced_s(ear) < 0.05:
         raise Refused("under 0.05 s are periodic")
-    hz = ear.pitch_hz(voice=ear.is_voice)
+    hz = ear.pitch_hz(voice=ear.is_voice or ear.is_unknown)
     if np.isnan(hz):
         raise Refused("nothing is periodic")
     return hz

@@ -32,7 +32,9 @@ def _course(clause: Clause, t: Token, table: str) -> str:
     pool = strong or named
     if not pool:  # "an ascent from 523 to 784 Hz", "a fifth, going upwards"
         return "pitch" if t.get("trend") != "level" and _tonal(clause) else ""
-    near = min(pool, key=lambda w: abs(w.start - t.start))
+    beside = [w for w in named if adjacent(clause, t, w)]  # "a steady tone and moderate pace"
+    strong = [w for w in strong if not beside or w in beside]
+    near = min(beside or pool, key=lambda w: abs(w.start - t.start))
     if t.get("quality_tremor") and not strong and t.senses["trend"].startswith("level"):
         return ""
     return near.among("attribute", _STRONG) or ""
