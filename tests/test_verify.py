@@ -208,10 +208,8 @@ def test_a_finding_says_what_was_claimed_and_what_was_measured():
     assert finding.span is not None and abs(finding.span[0] - 0.05) < 0.03
 
 
-@pytest.mark.parametrize("task", PLAIN_TASKS)
+@pytest.mark.parametrize("task", [t for t in PLAIN_TASKS if t in STATEMENTS])
 def test_true_statements_are_supported_and_false_ones_are_not(task: str):
-    if task not in STATEMENTS:
-        pytest.skip("no statement follows from this task's facts")
     right = n = 0
     for i in range(3):
         item = gym.make(task, 70_000 + i)

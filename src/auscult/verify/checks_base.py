@@ -1,7 +1,9 @@
 """What the checks share: outcomes, tolerance, and what a claim points at in the sound."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from auscult.verify.listening import Listening, Sound
 from auscult.verify.measures import Refused
 from auscult.verify.rules_base import EVENTS
 
-_SILENCE = "silence"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,12 @@ def same(claimed: object, measured: object) -> str:
     return SUPPORTED if claimed == measured else CONTRADICTED
 
 
+def at_place(values: Sequence[T], place: int) -> T | None:
+    """The how-many-th of a list, counted from 1; -1 is the last. None where there is none."""
+    at = place if place < 0 else place - 1
+    return values[at] if -len(values) <= at < len(values) else None
+
+
 def pick_sounds(ear: Listening, about: Part) -> list[Sound]:
     """The sounds that a part can mean: by its kind, its place among those, its time."""
     found = ear.sounds
@@ -54,8 +62,8 @@ def pick_sounds(ear: Listening, about: Part) -> list[Sound]:
     elif about.subject == "voice":
         found = [s for s in found if s.kind == "voice"] or found
     if about.place is not None:
-        at = about.place if about.place < 0 else about.place - 1
-        found = [found[at]] if -len(found) <= at < len(found) else []
+        one = at_place(found, about.place)
+        found = [one] if one is not None else []
     if about.span is not None:
         a, b = about.span
         found = [s for s in found if s.start_s < b and s.end_s > a]

@@ -12,6 +12,7 @@ from auscult.verify import measures_music as music
 from auscult.verify import measures_sound as levels
 from auscult.verify.checks_base import (
     Outcome,
+    at_place,
     focus,
     judged,
     number_of,
@@ -123,10 +124,10 @@ def check_gap(ear: Listening, claim: Claim) -> Outcome:
     place, region = claim.about.place, claim.about.region
     at = place if place is not None else {"start": 1, "end": -1}.get(region)
     if at is not None:
-        index = at if at < 0 else at - 1
-        if not -len(found) <= index < len(found):
+        gap = at_place(found, at)
+        if gap is None:
             return Outcome(verdict=CONTRADICTED, measured=f"{len(found)} gaps", function="gaps")
-        found = [found[index]]
+        found = [gap]
     claimed = number_of(claim)
     tolerance = max(0.1 * claimed, 0.05)
     best = min((g for pair in found for g in pair), key=lambda g: abs(g - claimed))

@@ -9,7 +9,7 @@ import numpy as np
 from auscult.audio import measure
 from auscult.verify import measures_music as music
 from auscult.verify import measures_sound as levels
-from auscult.verify.checks_base import Outcome, focus, pick_sounds
+from auscult.verify.checks_base import Outcome, at_place, focus, pick_sounds, semitones
 from auscult.verify.checks_things import counted
 from auscult.verify.claims import AMBIGUOUS, CONTRADICTED, REST, SUPPORTED, Claim, Part
 from auscult.verify.listening import Listening, Refused
@@ -30,7 +30,7 @@ def _pitch(ear: Listening, part: Part) -> float:
     """Semitones; of a sound where one is meant, else of the clip."""
     sounds = [s.hz for s in pick_sounds(ear, part) if s.hz == s.hz] if _one(part) else []
     hz = float(np.median(sounds)) if sounds else music.pitch(focus(ear, part))
-    return 12 * math.log2(hz / 440)
+    return semitones(hz)
 
 
 def _one(part: Part) -> bool:
@@ -59,10 +59,10 @@ def _gap(ear: Listening, part: Part) -> float:
     gaps = music.silences_s(ear)
     if part.place is None or not gaps:
         raise Refused("which gap is meant is open")
-    at = part.place if part.place < 0 else part.place - 1
-    if not -len(gaps) <= at < len(gaps):
+    gap = at_place(gaps, part.place)
+    if gap is None:
         raise Refused(f"there is no gap number {part.place}")
-    return math.log(max(gaps[at], 0.005))
+    return math.log(max(gap, 0.005))
 
 
 def _tempo(ear: Listening, part: Part) -> float:
@@ -70,6 +70,7 @@ def _tempo(ear: Listening, part: Part) -> float:
 
 
 def _noise(ear: Listening, part: Part) -> float:
+    """Of a recording its noise, of a voice its breath: what is not periodic."""
     return -levels.hnr_db(focus(ear, part))
 
 
@@ -79,10 +80,6 @@ def _reverberation(ear: Listening, part: Part) -> float:
 
 def _brightness(ear: Listening, part: Part) -> float:
     return math.log(levels.brightness_hz(focus(ear, part)))
-
-
-def _breath(ear: Listening, part: Part) -> float:
-    return -levels.hnr_db(focus(ear, part))
 
 
 def _rate(ear: Listening, part: Part) -> float:
@@ -107,7 +104,7 @@ SCALES: dict[str, Scale] = {
         measure=_reverberation, least=0.15, unit="(log s)", function="reverberation"
     ),
     "brightness": Scale(measure=_brightness, least=0.08, unit="(log Hz)", function="brightness"),
-    "breath": Scale(measure=_breath, least=1.0, unit="dB of HNR", function="hnr"),
+    "breath": Scale(measure=_noise, least=1.0, unit="dB of HNR", function="hnr"),
     "rate": Scale(measure=_rate, least=0.15, unit="(log /s)", function="rate"),
     "count": Scale(measure=_count, least=0.5, unit="", function="events"),
 }

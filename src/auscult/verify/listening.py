@@ -95,11 +95,6 @@ class Listening:
         return pitch_track(self.clip)
 
     @cached_property
-    def voiced(self) -> Pitch:
-        """The periodic frames that are not much quieter than the loudest."""
-        return self.track.voiced(periodicity=0.5, below_peak_db=25.0)
-
-    @cached_property
     def envelope_db(self) -> Float[np.ndarray, " n"]:
         """Level of 20 ms every 5 ms."""
         return measure.envelope_db(self.clip)
@@ -119,11 +114,6 @@ class Listening:
     def lufs(self) -> float:
         """Integrated loudness (BS.1770); nan under 0.4 s."""
         return lufs(self.clip)
-
-    @cached_property
-    def segments(self) -> list[tuple[float, float]]:
-        """Stretches of sound between silences."""
-        return [] if self.silent else measure.segments(self.clip)
 
     @cached_property
     def onsets(self) -> list[float]:

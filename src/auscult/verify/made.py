@@ -7,6 +7,7 @@ import numpy as np
 
 from auscult.audio.synth import EVENTS, PLURAL, note_name
 from auscult.gym.base import ORDINALS, pick
+from auscult.gym.rederive_music import midi
 from auscult.types import Item
 from auscult.verify.claims import REST, Claim, Part, Value
 
@@ -54,7 +55,7 @@ def near(rng: np.random.Generator, values: tuple[float, ...], true: float) -> fl
 def notes(item: Item, rng: np.random.Generator) -> Iterator[Made]:
     """Name, pitch, count, interval, order and contour of the notes of a melody."""
     hz = [float(v) for k, v in item.facts.items() if k.startswith("note_") and k.endswith("_hz")]
-    midis = [round(69 + 12 * float(np.log2(f / 440))) for f in hz]
+    midis = [round(midi(f)) for f in hz]
     at = int(rng.integers(len(hz)))
     where, ordinal = Part(place=at + 1), {"ordinal": ORDINALS[at]}
     shift = int(pick(rng, (-5, -4, -3, 3, 4, 5)))
@@ -166,7 +167,7 @@ def _order(names: list[str], rng: np.random.Generator) -> Iterator[Made]:
         return
     if len(names) <= 4:
         wrong = names[::-1] if names[::-1] != names else [*names[1:], names[0]]
-        for said, right in ((names, True), (wrong, said_is(names, wrong))):
+        for said, right in ((names, True), (wrong, names == wrong)):
             words = [_name(n)["a_subject"] for n in said]
             text = f"{', '.join(words[:-1])} and {words[-1]}"
             yield "order.sequence", {"list": text}, stated("order", "sequence", tuple(said)), right
@@ -175,11 +176,6 @@ def _order(names: list[str], rng: np.random.Generator) -> Iterator[Made]:
         for first, second, right in ((names[a], names[b], True), (names[b], names[a], False)):
             said = {"A": f"the {_name(first)['subject']}", "B": f"the {_name(second)['subject']}"}
             yield "order.before", said, stated("order", "before", (first, second)), right
-
-
-def said_is(a: list[str], b: list[str]) -> bool:
-    """Do two lists say the same?"""
-    return a == b
 
 
 def tempo(item: Item, rng: np.random.Generator) -> Iterator[Made]:

@@ -4,6 +4,8 @@ import numpy as np
 
 from auscult.audio import measure, music
 from auscult.audio.synth import note_name
+from auscult.gym.harmony import CHORDS
+from auscult.gym.rederive_music import midi
 from auscult.verify.listening import Listening, Refused
 
 
@@ -95,8 +97,7 @@ def notes(ear: Listening) -> str:
     """Names of the notes in order of time."""
     if not ear.notes:
         raise Refused("nothing with a pitch")
-    midis = [69 + measure.semitones(np.array([s.hz]))[0] for s in ear.notes]
-    return " ".join(note_name(round(float(m))) for m in midis)
+    return " ".join(note_name(round(midi(s.hz))) for s in ear.notes)
 
 
 def interval_st(ear: Listening) -> float:
@@ -185,16 +186,15 @@ def key(ear: Listening) -> str:
     return f"{found.tonic} {found.mode}"
 
 
-CHORDS = {(4, 3): "major", (3, 4): "minor", (3, 3): "diminished", (4, 4): "augmented"}
-
 _QUALITY = {"maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented"}
 
 
 def chord(ear: Listening) -> str:
     """Quality of the triad: by its notes where they are played one by one, else by template."""
-    midis = [round(69 + float(measure.semitones(np.array([s.hz]))[0])) for s in ear.notes[:3]]
+    midis = [round(midi(s.hz)) for s in ear.notes[:3]]
     if len(midis) == 3:
-        quality = CHORDS.get((midis[1] - midis[0], midis[2] - midis[1]))
+        steps = tuple(m - midis[0] for m in midis)
+        quality = next((kind for kind, shape in CHORDS.items() if shape == steps), None)
         if quality is not None:
             return quality
     found = music.chord(ear.clip)
@@ -205,7 +205,7 @@ def chord(ear: Listening) -> str:
 
 def mode(ear: Listening) -> str:
     """major or minor: by the third over the lowest note of a scale, else by the key."""
-    midis = sorted({round(69 + float(measure.semitones(np.array([s.hz]))[0])) for s in ear.notes})
+    midis = sorted({round(midi(s.hz)) for s in ear.notes})
     if len(midis) >= 3:
         above = {m - midis[0] for m in midis}
         if (3 in above) != (4 in above):

@@ -16,11 +16,6 @@ THINGS = frozenset(("note", "tone", "sound", "click", "beat", "voice", "gap", "p
 _IS_THE = r"\s*(?:is|was|comes|for|as|on|at|in)?\s*(?:the|its)?\s*"
 
 
-def number_of(token: Token) -> Token | None:
-    """The token itself where it is a number."""
-    return token if token.number is not None else None
-
-
 def adjacent(clause: Clause, a: Token, b: Token, filler: str = r"[\s\-]*") -> bool:
     """Does b follow a with nothing but `filler` between them?"""
     return a.end <= b.start and re.fullmatch(filler, clause.between(a, b), re.I) is not None

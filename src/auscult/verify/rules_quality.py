@@ -173,9 +173,6 @@ _PRESENT = (
     | BACKGROUNDS
     | {"silence", "voice", "speech", "music", "echo", "noise", "melody", "chord"}
 )
-_VERBAL = re.compile(
-    r"(?:barks?|rings?|honks?|knocks|chirps|claps|beeps|tolls|whistles|tweets|blares)$", re.I
-)
 
 
 def _stated(clause: Clause, t: Token) -> bool:
