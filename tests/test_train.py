@@ -19,14 +19,19 @@ from safetensors.torch import load_file
 from auscult import gym
 from auscult.gym import render
 from auscult.model import StepAudio2ForCausalLM
-from auscult.train import checkpoint
-from auscult.train.data import KINDS, Mixture, Stream, batches, collate, draw, encode
+from auscult.train import checkpoint, dist
+from auscult.train.batch import collate
+from auscult.train.core import Learner, Machine, Rate
+from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded
 from auscult.train.drills import DRILLS
-from auscult.train.sft import Sft, learning_rate, losses, sft
+from auscult.train.sft import Sft, losses, sft
 
 TASKS = ("pitch_direction", "event_count", "noisier_clip")
 MIXTURE = Mixture(kinds=(("chain", 0.5), ("direct", 0.3), ("twin_chain", 0.2)), tasks=TASKS)
-CONFIG = Sft(mixture=MIXTURE, steps=6, batch_size=2, warmup=2, lr=1e-2, precision="fp32")
+FP32 = Machine(precision="fp32")
+CONFIG = Sft(
+    mixture=MIXTURE, steps=6, batch_size=2, rate=Rate(peak=1e-2, warmup=2), machine=FP32
+)
 
 
 @pytest.fixture
@@ -50,38 +55,39 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_reply_trains(kind: str, processor, rng):
     item = gym.make("noisier_clip", 3)
-    row = encode(KINDS[kind](item, rng), processor)
-    batch = collate([row, encode(KINDS["direct"](gym.make("event_count", 1), rng), processor)])
-    trained = batch.input_ids[0, 1:][batch.trains[0, :-1]].tolist()
-    assert trained == row.ids[row.reply_at :]
-    assert trained[-1] == processor.tokenizer.eos_token_id
-    prompt = processor.tokenizer.decode(row.ids[: row.reply_at])
+    row = encoded(KINDS[kind](item, rng), processor)
+    batch = collate([row, encoded(KINDS["direct"](gym.make("event_count", 1), rng), processor)])
+    mine = batch.source < batch.input_ids.shape[1]
+    assert tuple(batch.targets[mine].tolist()) == row.replies[0]
+    assert row.replies[0][-1] == processor.tokenizer.eos_token_id
+    prompt = processor.tokenizer.decode(list(row.prompt))
     assert prompt.endswith("<think>\n")
     patch = processor.tokenizer.convert_tokens_to_ids("<audio_patch>")
-    assert patch not in trained
-    assert not batch.trains[batch.attention_mask == 0].any()
-    assert (patch in row.ids) == (not kind.startswith("twin"))
+    assert patch not in batch.targets.tolist()
+    assert (batch.segments.flatten()[batch.source] >= 0).all()
+    assert (patch in row.prompt) == (not kind.startswith("twin"))
 
 
 def test_the_loss_does_not_see_padding_or_neighbours(model, processor, rng):
-    rows = [encode(KINDS["chain"](gym.make(t, 5), rng), processor) for t in TASKS]
+    rows = [encoded(KINDS["chain"](gym.make(t, 5), rng), processor) for t in TASKS]
     together, _ = losses(model, collate(rows), None)
     alone = sum(losses(model, collate([row]), None)[0] for row in rows)
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-3)
 
 
 def test_the_reply_loss_is_the_naive_one(model, processor, rng):
-    row = encode(KINDS["chain"](gym.make("event_count", 2), rng), processor)
+    row = encoded(KINDS["chain"](gym.make("event_count", 2), rng), processor)
     batch = collate([row])
     logits = model(batch.input_ids, batch.input_features, batch.feature_lengths).logits[0]
     naive = -sum(
-        float(logits[i - 1].log_softmax(-1)[row.ids[i]]) for i in range(row.reply_at, len(row.ids))
+        float(logits[len(row.prompt) + t - 1].log_softmax(-1)[token])
+        for t, token in enumerate(row.replies[0])
     )
     assert float(losses(model, batch, None)[0].detach()) == pytest.approx(naive, rel=1e-4)
 
 
 def test_the_alignment_loss_falls_when_frames_spell_the_labels(model, processor, rng):
-    row = encode(KINDS["caption"](gym.make("event_count", 2), rng), processor)
+    row = encoded(KINDS["caption"](gym.make("event_count", 2), rng), processor)
     aligner = torch.nn.Linear(32, model.config.vocab_size + 1)
     optimizer = torch.optim.Adam(aligner.parameters(), lr=0.05)
     values = []
@@ -115,25 +121,27 @@ def test_batches_started_in_the_middle_are_the_same(processor):
     assert all(torch.equal(a, b) for a, b in zip(every[7:], late, strict=True))
 
 
-def test_two_processes_share_the_examples_without_overlap(processor):
-    whole = Stream(MIXTURE, processor, 4, 0)[0]
-    parts = [Stream(MIXTURE, processor, 4, 0, (rank, 2))[0] for rank in (0, 1)]
+def test_two_processes_share_the_examples_without_overlap(processor, monkeypatch):
+    def part(rank: int, world: int) -> Stream:
+        monkeypatch.setattr(dist, "rank", lambda: rank)
+        monkeypatch.setattr(dist, "world", lambda: world)
+        return Stream(MIXTURE, processor, 4, 0)
 
     def rows(group) -> list[tuple[int, ...]]:
         return sorted(
-            tuple(ids[mask > 0].tolist())
+            tuple(ids[segments >= 0].tolist())
             for batch in group
-            for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+            for ids, segments in zip(batch.input_ids, batch.segments, strict=True)
         )
 
-    assert rows(whole) == sorted(rows(parts[0]) + rows(parts[1]))
+    whole = part(0, 1)[0]
+    assert rows(whole) == sorted(rows(part(0, 2)[0]) + rows(part(1, 2)[0]))
     with pytest.raises(ValueError, match="cannot be shared by 3 processes"):
-        Stream(MIXTURE, processor, 4, 0, (0, 3))
+        part(0, 3)
 
 
 def test_the_learning_rate_warms_up_and_decays_to_a_tenth():
-    config = replace(CONFIG, steps=100, warmup=10, lr=1.0)
-    rates = [learning_rate(s, config) for s in range(100)]
+    rates = [Rate(peak=1.0, warmup=10).at(s, 100) for s in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0, abs=0.01)
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
@@ -150,7 +158,7 @@ def test_a_stage_trains_freezes_the_ear_and_is_skipped_when_done(source, tmp_pat
     sft(CONFIG, source, out)
     assert (out / "model.safetensors").stat().st_mtime_ns == stamp
     with pytest.raises(ValueError, match="holds a run with another configuration"):
-        sft(replace(CONFIG, lr=3e-3), source, out)
+        sft(replace(CONFIG, rate=Rate(peak=3e-3)), source, out)
 
 
 def test_training_lowers_the_loss(source, tmp_path):
@@ -161,43 +169,43 @@ def test_training_lowers_the_loss(source, tmp_path):
     assert np.mean(loss[-5:]) < 0.5 * np.mean(loss[:3])
 
 
-def test_a_checkpoint_of_another_model_is_refused(model, tokenizer, tmp_path):
-    optimizer = torch.optim.AdamW(model.parameters())
-    checkpoint.save(tmp_path / "c", model, optimizer, {"step": 1})
-    other = torch.nn.Linear(2, 2)
+def _learner(*shape: int) -> Learner:
+    return Learner({"actor": torch.nn.Linear(*shape)}, FP32)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    checkpoint.store(tmp_path / "c", _learner(2, 2), 1)
+    other = Learner({"critic": torch.nn.Linear(2, 2)}, FP32)
     with pytest.raises(ValueError, match="is of another model"):
-        checkpoint.load(tmp_path / "c", other, torch.optim.AdamW(other.parameters()))
+        checkpoint.restore(tmp_path / "c", other)
 
 
-def test_a_checkpoint_interrupted_between_renames_is_still_found(tokenizer, tmp_path):
-    model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(model.parameters())
-    model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    checkpoint.save(tmp_path / "c", model, optimizer, {"step": 7})
+def test_a_checkpoint_interrupted_between_renames_is_still_found(tmp_path):
+    learner, again = _learner(3, 2), _learner(3, 2)
+    learner.parts["actor"](torch.ones(1, 3)).sum().backward()
+    learner.update({"actor": 0.1})
+    checkpoint.store(tmp_path / "c", learner, 7)
     (tmp_path / "c").rename(tmp_path / "c.old")
-    again = torch.nn.Linear(3, 2)
-    fresh = torch.optim.AdamW(again.parameters())
-    assert checkpoint.load(tmp_path / "c", again, fresh) == {"step": 7}
-    assert torch.equal(again.weight, model.weight)
-    moments = fresh.state[again.weight]["exp_avg"]
-    assert torch.equal(moments, optimizer.state[model.weight]["exp_avg"])
+    assert checkpoint.restore(tmp_path / "c", again) == 7
+    a, b = learner.parts["actor"].weight, again.parts["actor"].weight
+    assert torch.equal(a, b)
+    moments = again.optimizer.state[b]["exp_avg"]
+    assert torch.equal(moments, learner.optimizer.state[a]["exp_avg"])
 
 
+OFTEN = replace(CONFIG, steps=30, machine=replace(FP32, checkpoint_minutes=0.0005))
 KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_train import CONFIG
-from dataclasses import replace
+from test_train import OFTEN
 from auscult.train.sft import sft
-sft(replace(CONFIG, steps=30, checkpoint_minutes=0.0005), Path({source!r}), Path({out!r}))
+sft(OFTEN, Path({source!r}), Path({out!r}))
 """
 
 
 def test_a_run_killed_at_any_moment_ends_with_the_same_weights(source, tmp_path):
-    config = replace(CONFIG, steps=30, checkpoint_minutes=0.0005)
-    straight = sft(config, source, tmp_path / "straight")
+    straight = sft(OFTEN, source, tmp_path / "straight")
     out = tmp_path / "killed"
     code = KILLED.format(tests=str(Path(__file__).parent), source=str(source), out=str(out))
     process = subprocess.Popen(
@@ -213,7 +221,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(source, tmp_path)
     process.wait()
     assert not (out / "done.json").exists(), "the run was over before it could be killed"
     assert (out / "checkpoint").exists() or (out / "checkpoint.old").exists()
-    sft(config, source, out)
+    sft(OFTEN, source, out)
     a, b = weights(straight), weights(out)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert (out / "metrics.jsonl").read_text().count("\n") == 30

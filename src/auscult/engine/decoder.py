@@ -75,6 +75,11 @@ class Cache:
         self.data = self.data[:, :, rows]
         self.lengths = self.lengths[rows]
 
+    def copy(self, sources: Tensor, rows: Tensor, longest: int) -> None:
+        """Rows become copies of `sources`, of which no position is above `longest`."""
+        self.data[:, :, rows, :, :longest] = self.data[:, :, sources, :, :longest]
+        self.lengths[rows] = self.lengths[sources]
+
 
 class FastDecoder:
     """Fused weights of one model. `sync` reads them again after the model has been trained."""

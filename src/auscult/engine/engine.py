@@ -2,13 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from auscult.audio.mel import frame_count, log_mel
 from auscult.engine.decoder import Cache, FastDecoder
 from auscult.engine.sampling import Sampling, choose, penalise
 from auscult.engine.thinking import CLOSE_TAG, Row, Tags, Thinking, advance
@@ -34,6 +33,8 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prompt:
     number: int
+    draw: int  # seeds this reply's random numbers
+    source: int  # prompts of the same conversation share it, and are read once
     ids: list[int]
     clips: list[Audio]
 
@@ -65,8 +66,30 @@ class Engine:
 
     def sample(self, items: Sequence[Item], n: int = 1) -> list[list[Reply]]:
         """n replies for each item; see `Policy`."""
-        replies = self.reply([question_turns(item) for item in items for _ in range(n)])
-        return [replies[i * n : (i + 1) * n] for i in range(len(items))]
+        return self.several([question_turns(item) for item in items], n)
+
+    def several(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        n: int,
+        *,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+        draws: Sequence[int] | None = None,
+    ) -> list[list[Reply]]:
+        """n replies to each conversation. `draws` number the conversations for the random
+        generator, so that a share of a list samples what the whole list would."""
+        draws = range(len(conversations)) if draws is None else draws
+        numbers = [d * n + k for d in draws for k in range(n)]
+        done: dict[int, Reply] = {}
+        events = self.run(
+            [turns for turns in conversations for _ in range(n)],
+            sampling=sampling, thinking=thinking, draws=numbers,
+        )  # fmt: skip
+        for event in events:
+            if event.stop:
+                done[event.request] = self._reply(event.row, event.stop)
+        return [[done[i * n + k] for k in range(n)] for i in range(len(conversations))]
 
     def reply(
         self,
@@ -76,11 +99,8 @@ class Engine:
         thinking: Thinking | None = None,
     ) -> list[Reply]:
         """One reply to each conversation, in their order."""
-        done: dict[int, Reply] = {}
-        for event in self.run(conversations, sampling=sampling, thinking=thinking):
-            if event.stop:
-                done[event.request] = self._reply(event.row, event.stop)
-        return [done[i] for i in range(len(conversations))]
+        replies = self.several(conversations, 1, sampling=sampling, thinking=thinking)
+        return [reply for (reply,) in replies]
 
     def stream(
         self,
@@ -103,24 +123,30 @@ class Engine:
         *,
         sampling: Sampling | None = None,
         thinking: Thinking | None = None,
+        draws: Sequence[int] | None = None,
     ) -> Iterator[Event]:
         """All tokens of all replies as they are made. Rows that finish leave at once and are
-        refilled from the queue."""
+        refilled from the queue. The same conversation object given several times is read once."""
         sampling, thinking = sampling or self.sampling, thinking or self.thinking
-        prompts = [self._prepare(i, turns) for i, turns in enumerate(conversations)]
+        known: dict[int, _Prompt] = {}
+        prompts: list[_Prompt] = []
+        for i, turns in enumerate(conversations):
+            first = known.get(id(turns)) or self._prepare(i, turns)
+            known[id(turns)] = first
+            prompts.append(replace(first, number=i, draw=draws[i] if draws else i))
         # Long prompts first: prompts of similar length are read together.
-        queue = deque(sorted(prompts, key=lambda p: -len(p.ids)))
+        queue = deque(sorted(prompts, key=lambda p: (-len(p.ids), p.source)))
         yield from _Batch(self, queue, sampling, thinking).run()
 
     def _prepare(self, number: int, turns: Sequence[Turn]) -> _Prompt:
         text, clips = self.processor.render(turns)
-        ids = self.processor.token_ids(text, [frame_count(len(clip)) for clip in clips])
+        ids = self.processor.token_ids(text, [self.processor.frames(clip) for clip in clips])
         if len(ids) >= self.decoder.limit:
             raise ValueError(
                 f"prompt {number} has {len(ids)} tokens; the model reads at most "
                 f"{self.decoder.limit - 1}: shorten the audio or the text"
             )
-        return _Prompt(number=number, ids=ids, clips=clips)
+        return _Prompt(number=number, draw=number, source=number, ids=ids, clips=clips)
 
     def _reply(self, row: Row, stop: str) -> Reply:
         thought, tag, answer = self.tags.text(row.tokens).partition(CLOSE_TAG)
@@ -164,28 +190,44 @@ class _Batch:
                 yield from self._step()
 
     def _admit(self, slots: list[int]) -> Iterator[Event]:
-        """Read as many waiting prompts as there are free rows, and choose their first tokens."""
+        """Read as many waiting prompts as there are free rows, and choose their first tokens.
+
+        Prompts that are the same conversation (samples of one question) are read once: their keys
+        and values are copied into each row.
+        """
         prompts = [self.queue.popleft() for _ in slots]
-        device, model = self.decoder.device, self.engine.model
-        lengths = torch.tensor([len(p.ids) for p in prompts], device=device)
-        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long, device=device)
-        for row, prompt in zip(ids, prompts, strict=True):
-            row[: len(prompt.ids)] = torch.tensor(prompt.ids)
-        mels = [log_mel(clip) for p in prompts for clip in p.clips]
-        features, frames = pad_features(mels) if mels else (None, None)
-        if features is not None and frames is not None:
-            features, frames = features.to(device), frames.to(device)
-        embeds = model.embed(ids, features, frames)
-        where = torch.tensor(slots, device=device)
-        logits = self.decoder.prefill(embeds, lengths, self.cache, where)
+        where = torch.tensor(slots, device=self.decoder.device)
+        sources = list(dict.fromkeys(p.source for p in prompts))
+        which = torch.tensor([sources.index(p.source) for p in prompts], device=where.device)
+        firsts = [next(i for i, p in enumerate(prompts) if p.source == s) for s in sources]
+        embeds, lengths = self._embed([prompts[i] for i in firsts])
+        logits = self.decoder.prefill(embeds, lengths, self.cache, where[firsts])
+        if len(sources) < len(prompts):
+            self.cache.copy(where[firsts][which], where, int(lengths.max()))
+            logits = logits[which]
         for slot, prompt in zip(slots, prompts, strict=True):
             row = Row(request=prompt.number)
             if self.thinking.budget == 0:
                 row.pending, row.closed = list(self.engine.tags.close_ids), "empty"
+            elif self.thinking.opening:
+                row.pending = self.engine.tags.encode(self.thinking.opening)
             self.rows[slot] = row
             self.lengths[slot] = len(prompt.ids)
-            self.draws[prompt.number] = np.random.default_rng([self.sampling.seed, prompt.number])
+            self.draws[prompt.number] = np.random.default_rng([self.sampling.seed, prompt.draw])
         yield from self._take(logits, slots)
+
+    def _embed(self, prompts: list[_Prompt]) -> tuple[Tensor, Tensor]:
+        """Decoder inputs [b, T, D] of right-padded prompts, and their lengths [b]."""
+        device, engine = self.decoder.device, self.engine
+        lengths = torch.tensor([len(p.ids) for p in prompts], device=device)
+        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long, device=device)
+        for row, prompt in zip(ids, prompts, strict=True):
+            row[: len(prompt.ids)] = torch.tensor(prompt.ids)
+        mels = [engine.processor.features(clip) for p in prompts for clip in p.clips]
+        features, frames = pad_features(mels) if mels else (None, None)
+        if features is not None and frames is not None:
+            features, frames = features.to(device), frames.to(device)
+        return engine.model.embed(ids, features, frames), lengths
 
     def _step(self) -> Iterator[Event]:
         longest = max(n for n, row in zip(self.lengths, self.rows, strict=True) if row) + 1

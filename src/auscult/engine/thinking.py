@@ -21,13 +21,15 @@ class Thinking:
     budget: None = free; 0 = no thinking (empty thought); n = after n thought tokens the thought is
     closed. minimum: a thought that would close before so many tokens continues with `continuation`
     instead. A minimum of 1 only forbids the empty thought, and it does so at the first token.
-    A minimum of 0 without budget leaves everything to the model.
+    A minimum of 0 without budget leaves everything to the model. opening: words that the thought
+    starts with ("I hear"), forced and not sampled; "" = none.
     Examples: Thinking() free but not empty; Thinking(budget=0); Thinking(budget=64, minimum=16).
     """
 
     budget: int | None = None
     minimum: int = 1
     continuation: str = " Wait,"
+    opening: str = ""
 
     def __post_init__(self) -> None:
         if self.minimum < 0:

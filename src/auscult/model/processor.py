@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
-from auscult.audio.mel import N_MELS, log_mel
+from auscult.audio.mel import N_MELS, frame_count, log_mel
 from auscult.model.encoder import audio_tokens
 from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE, EOT
 from auscult.types import Audio, Turn
@@ -40,6 +40,14 @@ class StepAudio2Processor(ProcessorMixin):
             )
         self._around: tuple[int, int, int] = (ids[0], ids[1], ids[2])
         self.end_of_turn: int = ids[3]
+
+    def features(self, clip: Audio) -> Tensor:
+        """What the encoder reads of a clip: log-mel [M, L]."""
+        return log_mel(clip)
+
+    def frames(self, clip: Audio) -> int:
+        """The number of feature frames of a clip, without computing them."""
+        return frame_count(len(clip))
 
     def render(self, turns: Sequence[Turn], *, open_reply: bool = True) -> tuple[str, list[Audio]]:
         """Template text with one `<audio_patch>` per clip, and the clips in reading order."""
@@ -96,7 +104,7 @@ class StepAudio2Processor(ProcessorMixin):
         if audio is None:
             audio = [] if isinstance(text, str) else [[] for _ in texts]
         rows: Any = [audio] if isinstance(text, str) else audio
-        mels = [[log_mel(clip) for clip in row] for row in rows]
+        mels = [[self.features(clip) for clip in row] for row in rows]
         ids = [
             self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)
         ]

@@ -1,4 +1,5 @@
-"""Checkpoints as plain tensors: weights and optimiser state as safetensors, progress as JSON.
+"""Checkpoints of a running stage: weights and optimiser state as safetensors, progress as JSON; a
+sharded run writes torch's distributed checkpoint in their place.
 
 A checkpoint is written beside the old one and renamed into place, so that a kill at any moment
 leaves a whole one.
@@ -14,9 +15,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from auscult.train import dist, shard
+from auscult.train.core import Learner
 
-def _named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    names = {id(p): name for name, p in model.named_parameters()}
+
+def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _named_state(parts: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    names = {id(p): name for name, p in parts.named_parameters()}
     out: dict[str, torch.Tensor] = {}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
@@ -24,17 +32,26 @@ def _named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
     return out
 
 
-def save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
-) -> None:
-    """Write model, optimiser and progress to the folder `path`, atomically."""
+def store(path: Path, learner: Learner, step: int) -> None:
+    """Write the learner's parts and `step` to the folder `path`, atomically."""
     new = path.with_name(path.name + ".new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    weights = {name: p.detach().contiguous() for name, p in model.named_parameters()}
-    save_file(weights, new / "weights.safetensors")
-    save_file(_named_state(model, optimizer), new / "optimizer.safetensors")
-    (new / "progress.json").write_text(json.dumps(progress))
+    if dist.rank() == 0:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+    dist.barrier()
+    if learner.machine.shard:
+        shard.save(new / "shards", learner.parts, learner.optimizer)
+    elif dist.rank() == 0:
+        weights = {name: p.detach().contiguous() for name, p in _trained(learner.parts).items()}
+        save_file(weights, new / "weights.safetensors")
+        save_file(_named_state(learner.parts, learner.optimizer), new / "optimizer.safetensors")
+    if dist.rank() == 0:
+        (new / "progress.json").write_text(json.dumps({"step": step}))
+        _swap(new, path)
+    dist.barrier()
+
+
+def _swap(new: Path, path: Path) -> None:
     old = path.with_name(path.name + ".old")
     if path.exists():  # otherwise the old one is all there is
         shutil.rmtree(old, ignore_errors=True)
@@ -43,14 +60,23 @@ def save(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
-    """Restore what `save` wrote and return its progress; None if there is no checkpoint."""
+def restore(path: Path, learner: Learner) -> int:
+    """Bring back what `store` wrote; the number of steps done, 0 without a checkpoint."""
     if not path.exists():
         path = path.with_name(path.name + ".old")  # killed between the two renames
         if not path.exists():
-            return None
+            return 0
+    if learner.machine.shard:
+        shard.load(path / "shards", learner.parts, learner.optimizer)
+    else:
+        _restore_whole(path, learner)
+    progress: dict[str, Any] = json.loads((path / "progress.json").read_text())
+    return int(progress["step"])
+
+
+def _restore_whole(path: Path, learner: Learner) -> None:
     weights = load_file(path / "weights.safetensors")
-    parameters = dict(model.named_parameters())
+    parameters = _trained(learner.parts)
     if weights.keys() != parameters.keys():
         odd = sorted(weights.keys() ^ parameters.keys())
         raise ValueError(
@@ -62,5 +88,6 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
             parameters[name].copy_(value)
     for name, value in load_file(path / "optimizer.safetensors").items():
         parameter, key = name.split("::")
-        optimizer.state[parameters[parameter]][key] = value.to(parameters[parameter].device)
-    return json.loads((path / "progress.json").read_text())
+        held = parameters[parameter]
+        # The step counter stays where the optimiser keeps it: a fused one on the weights' device.
+        learner.optimizer.state[held][key] = value.to(held.device)

@@ -12,6 +12,7 @@ import torch
 import tyro
 
 from auscult import gym
+from auscult.train.core import Rate
 from auscult.train.data import KINDS, Mixture
 from auscult.train.sft import Sft, init_nano, sft
 
@@ -24,9 +25,8 @@ PRETRAIN = Sft(
     ),
     alignment=1.0,
     steps=2665,
-    horizon=5500,  # the next stage starts at two thirds of the peak rate and ends the descent
-    warmup=200,
-    lr=1e-3,
+    # The next stage starts at two thirds of the peak rate and ends the descent.
+    rate=Rate(peak=1e-3, warmup=200, horizon=5500),
     freeze_encoder=False,
     seed=1,
 )
@@ -43,9 +43,7 @@ FOCUS = Sft(
         drills=0.03,
     ),
     steps=2409,
-    horizon=3000,
-    warmup=60,
-    lr=8e-4,
+    rate=Rate(peak=8e-4, warmup=60, horizon=3000),
     freeze_encoder=False,
     alignment=0.3,
     seed=3,
@@ -75,9 +73,7 @@ FINETUNE = Sft(
         ),
     ),
     steps=769,
-    horizon=2000,
-    warmup=60,
-    lr=6e-4,
+    rate=Rate(peak=6e-4, warmup=60, horizon=2000),
     freeze_encoder=True,
     seed=2,
 )
@@ -113,8 +109,7 @@ REASON = Sft(
         tasks=(*gym.TASKS, *_SEVERAL_STEPS, *_SEVERAL_STEPS, "intonation", "liveliness", "tremor"),
     ),
     steps=2300,
-    warmup=40,
-    lr=1e-3,
+    rate=Rate(peak=1e-3, warmup=40),
     freeze_encoder=True,
     seed=4,
 )
@@ -145,7 +140,14 @@ def _run(base: Sft, source: Path, out: Path, options: "Options") -> None:
         tasks=tuple(tasks) or base.mixture.tasks,
         drills=0.0 if tasks else base.mixture.drills,
     )
-    sft(replace(base, mixture=mixture, **given), source, out)
+    machine = {k: given.pop(k) for k in tuple(given) if k in _ON_MACHINE}
+    if "lr" in given:
+        given["rate"] = replace(base.rate, peak=given.pop("lr"))
+    changed = replace(base, mixture=mixture, machine=replace(base.machine, **machine), **given)
+    sft(changed, source, out)
+
+
+_ON_MACHINE = ("precision", "threads", "checkpoint_minutes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From gym items to training batches with masks. The one place where loss masks are made.
+"""From gym items to a stream of supervised batches.
 
 The stream is a pure function of (seed, index): a killed run continues with exactly the batches it
 would have seen, and no data are stored.
@@ -10,20 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from auscult import gym
-from auscult.audio.mel import log_mel
 from auscult.gym import render
 from auscult.gym.base import pick
-from auscult.model.processor import (
-    THINK_CLOSE,
-    StepAudio2Processor,
-    pad_features,
-    plain_ids,
-)
+from auscult.model.processor import THINK_CLOSE, StepAudio2Processor
+from auscult.train.batch import Batch, Encoded, collate, encode
+from auscult.train import dist
 from auscult.train.drills import DRILLS
 from auscult.types import Audio, Item, Turn
 
@@ -140,86 +134,9 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     return KINDS[kind](item, rng)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """One example as numbers: ids of prompt and reply, features, where the reply starts.
-
-    Example: ids=[5, 9, 2, 7, 1], reply_at=3 -> positions 2 and 3 predict tokens 7 and 1.
-    """
-
-    ids: list[int]
-    reply_at: int
-    mels: list[Tensor]
-    labels: list[list[int]]  # per clip; empty without an alignment loss
-
-    @property
-    def cost(self) -> int:
-        """Roughly the work of the example: encoder frames at 50 Hz and tokens."""
-        return sum(m.shape[1] for m in self.mels) // 2 + len(self.ids)
-
-
-def encode(example: Example, processor: StepAudio2Processor) -> Encoded:
-    """Prompt by the chat template, reply closed with the end-of-turn token."""
-    text, clips = processor.render(example.turns)
-    mels = [log_mel(clip) for clip in clips]
-    prompt = processor.token_ids(text, [m.shape[1] for m in mels])
-    reply = plain_ids(processor.tokenizer, example.reply)
-    labels = [plain_ids(processor.tokenizer, text) for text in example.labels]
-    eot = processor.end_of_turn
-    return Encoded(
-        ids=[*prompt, *reply, eot],
-        reply_at=len(prompt),
-        mels=mels,
-        labels=labels,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Right-padded examples. `trains` is true at every position whose *next* token is trained on,
-    so prompt, audio and padding never train."""
-
-    input_ids: Int[Tensor, "B T"]
-    attention_mask: Int[Tensor, "B T"]
-    trains: Bool[Tensor, "B T"]
-    input_features: Tensor | None
-    feature_lengths: Tensor | None
-    labels: Int[Tensor, "C S"] | None  # per clip, padded with -1; a row of -1 has no labels
-
-    @property
-    def targets(self) -> Int[Tensor, " n"]:
-        """The trained tokens, in the order of `trains`."""
-        return self.input_ids.roll(-1, dims=1)[self.trains]
-
-
-def collate(rows: Sequence[Encoded]) -> Batch:
-    """Rows to one batch; clips of all rows follow each other in reading order."""
-    width = max(len(row.ids) for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    trains = torch.zeros(len(rows), width, dtype=torch.bool)
-    for i, row in enumerate(rows):
-        ids[i, : len(row.ids)] = torch.tensor(row.ids)
-        mask[i, : len(row.ids)] = 1
-        trains[i, row.reply_at - 1 : len(row.ids) - 1] = True
-    mels = [m for row in rows for m in row.mels]
-    features, lengths = pad_features(mels) if mels else (None, None)
-    return Batch(
-        input_ids=ids, attention_mask=mask, trains=trains,
-        input_features=features, feature_lengths=lengths, labels=_labels(rows),
-    )  # fmt: skip
-
-
-def _labels(rows: Sequence[Encoded]) -> Tensor | None:
-    per_clip = [
-        row.labels[i] if i < len(row.labels) else [] for row in rows for i in range(len(row.mels))
-    ]
-    if not any(per_clip):
-        return None
-    out = torch.full((len(per_clip), max(map(len, per_clip))), -1)
-    for line, values in zip(out, per_clip, strict=True):
-        line[: len(values)] = torch.tensor(values, dtype=torch.long)
-    return out
+def encoded(example: Example, processor: StepAudio2Processor) -> Encoded:
+    """The example as numbers."""
+    return encode(example.turns, [example.reply], processor, example.labels)
 
 
 BATCHES_PER_GROUP = 8
@@ -235,10 +152,9 @@ class Stream(Dataset[list[Batch]]):
         processor: StepAudio2Processor,
         batch_size: int,
         seed: int,
-        part: tuple[int, int] = (0, 1),
     ) -> None:
-        """`part` = (rank, world size): each process makes its own share of every batch."""
-        rank, world = part
+        """Each process makes its own share of every batch."""
+        rank, world = dist.rank(), dist.world()
         if batch_size % world:
             raise ValueError(
                 f"a batch of {batch_size} cannot be shared by {world} processes; choose a multiple"
@@ -250,7 +166,7 @@ class Stream(Dataset[list[Batch]]):
         size = BATCHES_PER_GROUP * self.batch_size
         first = group * size * self.world + self.rank
         rows = [
-            encode(draw(self.mixture, self.seed, first + i * self.world), self.processor)
+            encoded(draw(self.mixture, self.seed, first + i * self.world), self.processor)
             for i in range(size)
         ]
         rows.sort(key=lambda row: row.cost)

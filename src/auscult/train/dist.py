@@ -21,6 +21,16 @@ def start() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), world
 
 
+def rank() -> int:
+    """This process's number."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def device() -> torch.device:
     """This process's own device."""
     return (
@@ -37,6 +47,15 @@ def total(value: float) -> float:
     t = torch.tensor([value], dtype=torch.float64, device=device())
     dist.all_reduce(t)
     return float(t)
+
+
+def totals(values: dict[str, float]) -> dict[str, float]:
+    """The sums of several numbers over all processes, which must give the same names."""
+    if not dist.is_initialized():
+        return dict(values)
+    t = torch.tensor(list(values.values()), dtype=torch.float64, device=device())
+    dist.all_reduce(t)
+    return dict(zip(values, t.tolist(), strict=True))
 
 
 def sum_gradients(model: nn.Module) -> None:

@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from auscult.train import dist
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "safetensors", "tokenizers")
 
@@ -54,10 +57,18 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def _counted(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without what changes only speed, at any depth."""
+    return {
+        k: _counted(v) if isinstance(v, dict) else v  # pyright: ignore[reportUnknownArgumentType]
+        for k, v in config.items()
+        if k not in _MACHINE_ONLY
+    }
+
+
 def config_hash(config: dict[str, Any], parent: str) -> str:
     """Twelve characters that name this configuration on these parent weights."""
-    counted = {k: v for k, v in config.items() if k not in _MACHINE_ONLY}
-    text = json.dumps([counted, parent], sort_keys=True, default=str)
+    text = json.dumps([_counted(config), parent], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -116,10 +127,9 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Mark the stage as done; the checkpoint is no longer needed."""
-        import shutil
-
-        seconds = time.time() - self._began
-        (self.path / "done.json").write_text(
-            json.dumps(result | {"hash": self.hash, "seconds_of_last_start": round(seconds, 1)})
-        )
-        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        if self._writes:
+            seconds = round(time.time() - self._began, 1)
+            done = result | {"hash": self.hash, "seconds_of_last_start": seconds}
+            _write(self.path / "done.json", json.dumps(done))
+            shutil.rmtree(self.checkpoint, ignore_errors=True)
+        dist.barrier()
