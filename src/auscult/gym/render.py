@@ -36,7 +36,7 @@ def caption(item: Item) -> str:
 
 def chain(item: Item) -> str:
     """The true chain of thought: what is heard, then the inference."""
-    return f"{caption(item)} {item.inference}"
+    return f"{caption(item)} {item.inference}" if item.heard else item.inference
 
 
 def twin(item: Item) -> str:

@@ -1,6 +1,7 @@
 """Advantage estimators, interchangeable: one signature, one table. Pure.
 
-Shapes: R replies, n trained tokens of all replies; tokens of a reply follow one another.
+Shapes: R replies of one step, n trained tokens of some or all of them. The tokens of a reply follow
+one another and are all there; a step may be given in several parts, with the same R rewards.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,14 @@ Advantage = Callable[[Signals], tuple[Tensor, Tensor]]
 """signals -> (advantages [n], returns [n] that a critic should predict)."""
 
 
+def _place(reply: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """The number of each token within its reply: (4, 4, 4, 1, 1) -> (0, 1, 2, 0, 1)."""
+    index = torch.arange(len(reply), device=reply.device)
+    begins = torch.ones_like(reply, dtype=torch.bool)
+    begins[1:] = reply[1:] != reply[:-1]
+    return index - torch.where(begins, index, 0).cummax(0).values
+
+
 def gae(signals: Signals, gamma: float = 1.0, lam: float = 1.0) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation (Schulman et al. 2016 eq. 16) with the reward on the last
     token and V = 0 after it. The paper's gamma = lambda = 1 makes it R - V(s_t)."""
@@ -37,7 +46,7 @@ def gae(signals: Signals, gamma: float = 1.0, lam: float = 1.0) -> tuple[Tensor,
     if values is None:
         raise ValueError("the estimator gae needs a critic's values; none were given")
     lengths = torch.bincount(signals.reply, minlength=len(rewards))
-    steps = torch.cat([torch.arange(int(k), device=values.device) for k in lengths])
+    steps = _place(signals.reply)
     width = int(lengths.max()) if len(lengths) else 0
     grid = values.new_zeros(len(rewards), width + 1)
     grid[signals.reply, steps] = values

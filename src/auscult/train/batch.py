@@ -24,7 +24,8 @@ class Encoded:
 
     Example: prompt=(5, 9, 2), replies=((7, 1), (8, 8, 1)), numbers=(0, 1): the last prompt token
     predicts 7 and 8. `forced` marks reply tokens that the model did not choose: they are read but
-    never trained on; () = none. `labels`: per clip, for the alignment loss of pretraining.
+    never trained on; () = none. `sampled`: the sampler's log-probabilities. `labels`: per clip, for
+    the alignment loss of pretraining.
     """
 
     prompt: tuple[int, ...]
@@ -32,6 +33,7 @@ class Encoded:
     mels: tuple[Tensor, ...] = ()
     numbers: tuple[int, ...] = (0,)
     forced: tuple[tuple[bool, ...], ...] = ()
+    sampled: tuple[tuple[float, ...], ...] = ()
     labels: tuple[tuple[int, ...], ...] = ()
 
     @property
@@ -59,6 +61,7 @@ class Batch:
     reply: Int[Tensor, " n"]
     input_features: Tensor | None = None  # [C, M, L]
     feature_lengths: Tensor | None = None  # [C]
+    sampled: Tensor | None = None  # [n]: the sampler's log-probabilities of the targets
     labels: Tensor | None = None  # [C, S] padded with -1
     heard: Tensor | None = None  # [C, P, S]: the frozen encoder's output, once it is known
 
@@ -97,9 +100,7 @@ def encode(
     text, clips = processor.render(turns)
     mels = tuple(processor.features(clip) for clip in clips)
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
-    tokens = [
-        (*plain_ids(processor.tokenizer, reply), processor.end_of_turn) for reply in replies
-    ]
+    tokens = [(*plain_ids(processor.tokenizer, reply), processor.end_of_turn) for reply in replies]
     return Encoded(
         prompt=tuple(prompt),
         replies=tuple(tokens),
@@ -117,6 +118,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
     source: list[int] = []
     targets: list[int] = []
     reply: list[int] = []
+    sampled: list[float] = []
     for b, row in enumerate(rows):
         end = len(row.prompt)
         ids[b, :end] = torch.tensor(row.prompt)
@@ -134,6 +136,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
                 source.append(b * width + (end + t - 1 if t else first - 1))
                 targets.append(token)
                 reply.append(row.numbers[k])
+                sampled += [row.sampled[k][t]] if row.sampled else []
             end = stop
     mels = [m for row in rows for m in row.mels]
     features, lengths = pad_features(mels) if mels else (None, None)
@@ -146,6 +149,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
         reply=torch.tensor(reply, dtype=torch.long),
         input_features=features,
         feature_lengths=lengths,
+        sampled=torch.tensor(sampled) if sampled else None,
         labels=_labels(rows),
     )
 
@@ -180,6 +184,7 @@ def _part(row: Encoded, start: int, stop: int) -> Encoded:
         replies=row.replies[start:stop],
         numbers=row.numbers[start:stop],
         forced=row.forced[start:stop],
+        sampled=row.sampled[start:stop],
     )
 
 

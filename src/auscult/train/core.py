@@ -7,19 +7,20 @@ of it each (`Machine.shard`: FSDP2) run the same loops with the same results.
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoConfig, AutoProcessor
 
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.config import StepAudio2Config
 from auscult.model.weights import compare_names, expected_names, locate, stored_names
 from auscult.train import dist, shard
+from auscult.train.batch import Batch
 from auscult.train.forward import Actor, Critic
 
 
@@ -99,7 +100,8 @@ def open_for_training(
     return model, processor
 
 
-_LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+_LINEARS = r"model\.layers\..*\.(q|k|v|o|gate|up|down)_proj"
+"""The decoder's; an encoder has projections of the same names."""
 
 
 def _adapt(model: nn.Module, rank: int) -> None:
@@ -199,7 +201,7 @@ def _optimizer(parts: nn.ModuleDict, name: str, decay: float) -> torch.optim.Opt
         return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     if name == "adamw8bit":
         try:
-            from torchao.optim import AdamW8bit
+            from torchao.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ValueError(
                 "the optimiser adamw8bit needs the extra 'large': pip install 'auscult[large]'"
@@ -228,9 +230,11 @@ def share(values: Sequence[Any]) -> list[Any]:
     return list(values[dist.rank() :: dist.world()])
 
 
-def sum_of(losses: Iterable[Tensor]) -> Tensor:
-    """The sum of a loss's parts."""
-    return torch.stack(list(losses)).sum()
+def even(batches: list[Batch], machine: Machine) -> list[tuple[Batch, float]]:
+    """(batch, weight). Sharded processes gather weights together, so each must run as many batches
+    as the one with the most: the last one again, with weight 0."""
+    missing = dist.largest(len(batches)) - len(batches) if machine.shard else 0
+    return [(b, 1.0) for b in batches] + [(batches[-1], 0.0)] * missing
 
 
 __all__ = ["Actor", "Critic", "Learner", "Machine", "Rate", "make_critic", "open_for_training"]

@@ -4,8 +4,11 @@ The stream is a pure function of (seed, index): a killed run continues with exac
 would have seen, and no data are stored.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 from auscult import gym
 from auscult.gym import render
 from auscult.gym.base import pick
+from auscult.gym.problems import PROBLEMS, SCENE, make_problem
 from auscult.model.processor import THINK_CLOSE, StepAudio2Processor
-from auscult.train.batch import Batch, Encoded, collate, encode
 from auscult.train import dist
+from auscult.train.batch import Batch, Encoded, collate, encode
 from auscult.train.drills import DRILLS
+from auscult.train.items import fetch
+from auscult.train.talk import talk
 from auscult.types import Audio, Item, Turn
 
 
@@ -95,6 +101,14 @@ def twin_direct(item: Item, rng: np.random.Generator) -> Example:
     return Example(turns=_human(text), reply=_reply("", item.answer))
 
 
+def captioned(item: Item, rng: np.random.Generator) -> Example:
+    """Sound *and* scene in words, with the chain of someone who reads the words: what chains made
+    from captions teach."""
+    text = f"{render.twin(item)}\n{_asked(item, rng)}"
+    reply = _reply(render.twin_chain(item), item.answer)
+    return Example(turns=_human(text, item.clips), reply=reply)
+
+
 KINDS: dict[str, Callable[[Item, np.random.Generator], Example]] = {
     "caption": caption,
     "focus": focus,
@@ -102,16 +116,63 @@ KINDS: dict[str, Callable[[Item, np.random.Generator], Example]] = {
     "direct": direct,
     "twin_chain": twin_chain,
     "twin_direct": twin_direct,
+    "captioned": captioned,
 }
-"""Kinds of supervised examples; a mixture gives each a weight."""
+"""Kinds of supervised examples made from a gym item; a mixture gives each a weight."""
+
+
+def problem(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
+    """A text problem with its chain: the task data of eq. 1."""
+    kind = pick(rng, [k for k in PROBLEMS if k != SCENE])
+    item = make_problem(kind, index)
+    return Example(
+        turns=_human(render.question_text(item)), reply=_reply(item.inference, item.answer)
+    )
+
+
+def conversation(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
+    """An exchange with deliberation: the conversation data of eq. 1."""
+    said, deliberation, reply = talk(rng, mixture.denial)
+    return Example(turns=_human(said), reply=_reply(deliberation, reply))
+
+
+def kept(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
+    """One of the model's own replies that a filter kept, to the plain question."""
+    key, reply = pick(rng, read_kept(mixture.kept))
+    return Example(turns=tuple(render.question_turns(fetch(key))), reply=reply)
+
+
+OTHER_KINDS: dict[str, Callable[["Mixture", np.random.Generator, int], Example]] = {
+    "problem": problem,
+    "conversation": conversation,
+    "kept": kept,
+}
+"""Kinds that need no gym item: (mixture, generator, index of the stream) -> example."""
+
+
+@lru_cache(maxsize=8)
+def read_kept(file: str) -> list[tuple[str, str]]:
+    """(item key, reply) of every line of a file of kept replies.
+
+    Raises `ValueError` for a mixture without such a file, and for an empty one.
+    """
+    if not file:
+        raise ValueError("the kind 'kept' needs the file of kept replies in the mixture")
+    lines = [json.loads(line) for line in Path(file).read_text().splitlines()]
+    found = [(x["key"], x["reply"]) for x in lines]
+    if not found:
+        raise ValueError(f"{file} holds no reply: every sample was rejected; see the rejects")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
     """What the stream is made of.
 
-    kinds: (name in KINDS, weight). tasks: gym tasks, each drawn equally often. level_2: share of
-    items of difficulty 2. drills: share of listening drills, which are always captions.
+    kinds: (name in KINDS or OTHER_KINDS, weight). kept: file of kept replies, for the kind of that
+    name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
+    often. level_2: share of items of difficulty 2. drills: share of listening drills, which are
+    always captions.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
@@ -119,6 +180,8 @@ class Mixture:
     tasks: tuple[str, ...] = tuple(gym.TASKS)
     level_2: float = 0.2
     drills: float = 0.0
+    denial: float = 0.3
+    kept: str = ""
 
 
 def draw(mixture: Mixture, seed: int, index: int) -> Example:
@@ -126,6 +189,8 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     rng = np.random.default_rng([seed, index])
     names, weights = zip(*mixture.kinds, strict=True)
     kind = names[int(rng.choice(len(names), p=np.asarray(weights) / sum(weights)))]
+    if kind in OTHER_KINDS:
+        return OTHER_KINDS[kind](mixture, rng, index + seed * 1_000_000_000)
     level = 2 if rng.random() < mixture.level_2 else 1
     if rng.random() < mixture.drills:
         return caption(DRILLS[pick(rng, list(DRILLS))](rng, level), rng)

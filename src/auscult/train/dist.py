@@ -58,6 +58,15 @@ def totals(values: dict[str, float]) -> dict[str, float]:
     return dict(zip(values, t.tolist(), strict=True))
 
 
+def largest(value: int) -> int:
+    """The greatest of a number over all processes."""
+    if not dist.is_initialized():
+        return value
+    t = torch.tensor([value], device=device())
+    dist.all_reduce(t, dist.ReduceOp.MAX)
+    return int(t)
+
+
 def sum_gradients(model: nn.Module) -> None:
     """Add up the gradients of all processes in one message."""
     if not dist.is_initialized():

@@ -1,4 +1,4 @@
-"""What every training stage does around its steps: skip when done, resume, log, checkpoint, save."""
+"""What every training stage does around its steps: skip when done, resume, log, checkpoint."""
 
 import time
 from collections.abc import Callable

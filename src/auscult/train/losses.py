@@ -69,9 +69,7 @@ def ppo_loss(
     return torch.maximum(free, held), (held > free).float()
 
 
-def value_loss(
-    values: Float[Tensor, " n"], returns: Float[Tensor, " n"]
-) -> Float[Tensor, " n"]:
+def value_loss(values: Float[Tensor, " n"], returns: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Half the squared error of each token's value."""
     return 0.5 * (values - returns) ** 2
 

@@ -60,18 +60,18 @@ def copy_into(target: nn.Module, source: nn.Module) -> None:
 def save(path: Path, parts: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Weights and optimiser states of all processes as one distributed checkpoint (DCP), which can
     be read again by another number of processes."""
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict_saver import save as save_states
 
-    dcp.save(_states(parts, optimizer), checkpoint_id=str(path))
+    save_states(_states(parts, optimizer), checkpoint_id=str(path))
 
 
 def load(path: Path, parts: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Restore what `save` wrote, in place."""
-    import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.state_dict import set_state_dict
+    from torch.distributed.checkpoint.state_dict_loader import load as load_states
 
     found = _states(parts, optimizer)
-    dcp.load(found, checkpoint_id=str(path))
+    load_states(found, checkpoint_id=str(path))
     set_state_dict(
         parts, optimizer, model_state_dict=found["model"], optim_state_dict=found["optimizer"]
     )

@@ -1,0 +1,205 @@
+"""Replies to many items, from any policy: sampled in chunks that survive a kill.
+
+A policy is our engine on the model in training, several engine processes, or any OpenAI-compatible
+server; what it must offer is `Sampler`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from auscult.engine import Engine, Sampling, Thinking
+from auscult.gym.render import question_text
+from auscult.gym.score import score_answer
+from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
+from auscult.train import dist, shard
+from auscult.train.core import Machine, merged
+from auscult.train.items import fetch, neighbour
+from auscult.types import Audio, Item, Reply, Rollout, Turn
+
+
+class Sampler(Protocol):
+    """What the stages need of a policy; `Engine`, `EnginePool` and `Endpoint` have it."""
+
+    def several(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        n: int,
+        *,
+        sampling: Sampling | None = None,
+        thinking: Thinking | None = None,
+        draws: Sequence[int] | None = None,
+    ) -> list[list[Reply]]:
+        """n replies to each conversation, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How items are put to a policy.
+
+    suffix: words after the question (the prompt that asks for acoustic evidence). sound: name in
+    SOUNDS, what is heard in place of the item's own.
+    Example: Asking(n=8, thinking=Thinking(), seed=3).
+    """
+
+    n: int = 8
+    suffix: str = ""
+    sound: str = "own"
+    thinking: Thinking = Thinking()
+    temperature: float = 1.0
+    max_tokens: int = 96
+    seed: int = 0
+
+    @property
+    def sampling(self) -> Sampling:
+        """The engine's settings."""
+        return Sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
+
+
+def _silence(item: Item) -> tuple[Audio, ...]:
+    return tuple(np.zeros_like(clip) for clip in item.clips)
+
+
+SOUNDS: dict[str, Callable[[Item], tuple[Audio, ...]]] = {
+    "own": lambda item: item.clips,
+    "silence": _silence,
+    "swapped": lambda item: fetch(neighbour(item.key)).clips,
+}
+"""What stands in the place of the item's sound: it, silence as long, another item's sound."""
+
+
+def conversation(item: Item, asking: Asking) -> list[Turn]:
+    """The item as it is put to the policy."""
+    clips = SOUNDS[asking.sound](item) if item.clips else ()
+    return [Turn(role="human", text=question_text(item) + asking.suffix, clips=clips)]
+
+
+def rollouts(
+    policy: Sampler, keys: Sequence[str], asking: Asking, draws: Sequence[int] | None = None
+) -> list[list[Rollout]]:
+    """n scored replies to each item."""
+    items = [fetch(key) for key in keys]
+    groups = policy.several(
+        [conversation(item, asking) for item in items],
+        asking.n, sampling=asking.sampling, thinking=asking.thinking, draws=draws,
+    )  # fmt: skip
+    return [
+        [Rollout(item=i, reply=r, score=score_answer(i, r.answer)) for r in group]
+        for i, group in zip(items, groups, strict=True)
+    ]
+
+
+CHUNK = 24
+"""Items treated at once, by one process, and written as one file."""
+
+Record = dict[str, Any]
+
+
+def by_chunks(
+    folder: Path, about: Record, count: int, make: Callable[[range], list[Record]]
+) -> list[Record]:
+    """`make` for all numbers below `count`, one record each, in order.
+
+    Each process makes its share of the chunks, and all read all of them. Chunks that lie in
+    `folder` are not made again, so a killed run goes on; `about` says what the folder holds.
+    Raises `ValueError` where it holds something else.
+    """
+    if dist.rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        _claim(folder, about)
+    dist.barrier()
+    chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+    mine = range(dist.rank(), len(chunks), dist.world())
+    for number in tqdm(mine, desc=folder.name, mininterval=5, disable=dist.rank() > 0):
+        file = folder / f"{number:05d}.jsonl"
+        if not file.exists():
+            write_lines(file, make(chunks[number]))
+    dist.barrier()
+    files = [folder / f"{number:05d}.jsonl" for number in range(len(chunks))]
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def write_lines(file: Path, records: Iterable[Record]) -> None:
+    """JSON lines, whole or not at all."""
+    part = file.with_name(file.name + ".part")
+    part.write_text("".join(json.dumps(record) + "\n" for record in records))
+    part.replace(file)
+
+
+def _claim(folder: Path, about: Record) -> None:
+    file = folder / "about.json"
+    text = json.dumps(about, default=str)
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.write_text(text)
+        part.replace(file)
+    elif file.read_text() != text:
+        raise ValueError(f"{folder} was made with other settings or questions; delete it")
+
+
+def collect(
+    policy: Sampler, keys: Sequence[str], asking: Asking, folder: Path
+) -> list[list[Rollout]]:
+    """Replies to all items, in order, by all processes together (`by_chunks`)."""
+
+    def make(numbers: range) -> list[Record]:
+        groups = rollouts(policy, [keys[i] for i in numbers], asking, numbers)
+        return [{"replies": [asdict(r.reply) for r in group]} for group in groups]
+
+    about = {"asking": asdict(asking), "keys": list(keys)}
+    return [
+        _scored(key, record["replies"])
+        for key, record in zip(keys, by_chunks(folder, about, len(keys), make), strict=True)
+    ]
+
+
+def _scored(key: str, replies: list[Record]) -> list[Rollout]:
+    item = fetch(key)
+    found = [reply_of(r) for r in replies]
+    return [Rollout(item=item, reply=r, score=score_answer(item, r.answer)) for r in found]
+
+
+def reply_of(record: Record) -> Reply:
+    """A `Reply` from its JSON."""
+    given: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return Reply(**given)
+
+
+class Actor:
+    """The engine on a model in training. Where the trained weights are sharded or carry adapters,
+    the engine has a plain copy of its own, and `refresh` brings it up to date."""
+
+    def __init__(
+        self, model: StepAudio2ForCausalLM, processor: StepAudio2Processor, machine: Machine,
+        rows: int = 128,
+    ) -> None:  # fmt: skip
+        self.trained, self.processor, self.machine, self.rows = model, processor, machine, rows
+        self.engine: Engine | None = None
+
+    def refresh(self) -> Engine:
+        """The engine with the present weights."""
+        if self.machine.lora_rank:
+            self.engine = Engine(merged(self.trained), self.processor, rows=self.rows)
+        elif self.engine is None:
+            model = self._copy() if self.machine.shard else self.trained
+            self.engine = Engine(model, self.processor, rows=self.rows)
+            self.trained.train()
+        else:
+            if self.machine.shard:
+                shard.copy_into(self.engine.model, self.trained)
+            self.engine.sync()
+        return self.engine
+
+    def _copy(self) -> StepAudio2ForCausalLM:
+        """An unsharded twin with the present weights."""
+        twin = type(self.trained)(self.trained.config).to(dist.device())  # pyright: ignore
+        with torch.no_grad():
+            shard.copy_into(twin, self.trained)
+        return twin
