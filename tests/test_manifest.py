@@ -24,6 +24,7 @@ from auscult.train.manifest import (
 
 FSDD = REAL / "fsdd"
 real = pytest.mark.skipif(not FSDD.is_dir(), reason="real recordings are not beside the checkout")
+SLOW = [HealthCheck.too_slow]  # the machine may be shared
 NAMES = ("a.wav", "b.wav", "c.wav", "d.wav")
 
 
@@ -44,8 +45,8 @@ def folder(tmp_path_factory):
 def write(folder: Path, *objects: object) -> Path:
     """A manifest of objects (as JSON) and raw lines (as they are)."""
     path = folder / "data.jsonl"
-    lines = [o if isinstance(o, str) else json.dumps(o) for o in objects]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    lines = (o if isinstance(o, str) else json.dumps(o) for o in objects)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
 
@@ -164,11 +165,10 @@ def test_the_same_mistake_in_every_line_is_listed_once(folder):
     assert "lines 1, 2, 3 and 47 more: unknown field 'volume'" in text and text.count("\n") == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("content", ["", " \n", "\ufeff"])
 def test_an_empty_file_is_an_error(folder, content):
-    path = folder / "empty.jsonl"
-    path.write_bytes(content)
-    assert "the file is empty; expected objects with audio, question, answer" in refused(path)
+    text = refused(write(folder, content))
+    assert "line 1: the file is empty; expected objects with audio, question, answer" in text
 
 
 @pytest.mark.parametrize(
@@ -189,14 +189,11 @@ def test_strange_lines_get_a_plain_error(folder, line, said):
     assert said in refused(write(folder, line))
 
 
-def test_bytes_that_are_no_text_get_a_plain_error(folder):
+def test_no_file_no_text_and_an_unknown_split_are_errors(folder):
+    assert "there is no file" in refused(folder / "none.jsonl")
     path = write(folder, ask())
     path.write_bytes(path.read_bytes() + b"\xff\xfe\n")
     assert "line 2: not JSON ('utf-8' codec can't decode byte 0xff" in refused(path)
-
-
-def test_a_manifest_that_does_not_exist_and_an_unknown_split_are_errors(folder):
-    assert "there is no file" in refused(folder / "none.jsonl")
     with pytest.raises(ValueError, match="unknown split 'test'; expected one of train, heldout"):
         open_manifest(write(folder, ask())).indices("test")
 
@@ -212,21 +209,20 @@ def rows(draw: st.DrawFn) -> dict[str, object]:
         lambda n: st.lists(texts, min_size=n, max_size=n).map(tuple)
     )
     start, length = draw(st.none() | st.floats(0, 100)), draw(st.none() | st.floats(1, 100))
-    return dict(
-        audio=audio, question=draw(texts), answer=answer, task=draw(texts),
-        options=draw(st.sampled_from(((), (answer, f"{answer} not")))),
-        chain=draw(texts | st.just("")),
-        features=draw(st.lists(st.sampled_from(KNOWN_FEATURES), max_size=3).map(tuple)),
-        transcript=draw(each), caption=draw(each), start=start,
-        end=None if length is None else (start or 0.0) + length, id=draw(texts),
-        split="train",
-    )  # fmt: skip
+    return {
+        "audio": audio, "question": draw(texts), "answer": answer, "task": draw(texts),
+        "options": draw(st.sampled_from(((), (answer, f"{answer} not")))),
+        "chain": draw(texts | st.just("")), "id": draw(texts), "split": "train",
+        "features": draw(st.lists(st.sampled_from(KNOWN_FEATURES), max_size=3).map(tuple)),
+        "transcript": draw(each), "caption": draw(each), "start": start,
+        "end": None if length is None else (start or 0.0) + length,
+    }  # fmt: skip
 
 
 manifests = st.lists(rows(), min_size=1, max_size=4, unique_by=lambda row: row["id"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(manifests)
 def test_what_is_written_is_read_again(folder, made):
     made = [Row(**values) for values in made]
@@ -234,7 +230,7 @@ def test_what_is_written_is_read_again(folder, made):
     assert read.rows == tuple(made)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=SLOW)
 @given(manifests)
 def test_parquet_says_the_same_as_jsonl(folder, made):
     pytest.importorskip("duckdb", reason="the extra 'traces' is not installed")
@@ -285,7 +281,7 @@ def sides(manifest) -> dict[Path, set[str]]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(
     st.lists(st.lists(st.integers(0, 29), min_size=1, max_size=3), min_size=1, max_size=30),
     st.data(),
@@ -296,7 +292,7 @@ def test_no_recording_stands_on_both_sides(many, groups, data):
     manifest = open_manifest(write(many, *lines))
     assert all(len(found) == 1 for found in sides(manifest).values())
     shuffled = open_manifest(write(many, *lines[::-1]))
-    if all(name.count("/") == 0 for line in lines for name in line["audio"]):
+    if not any("/" in name for line in lines for name in line["audio"]):
         assert [r.split for r in shuffled.rows[::-1]] == [r.split for r in manifest.rows]
 
 
@@ -337,7 +333,7 @@ def test_sides_that_share_a_recording_are_refused(folder):
 
 
 def check_digit(row: Row) -> None:
-    """The answer follows from the names of the files, and the chain says so."""
+    """The answer and the side follow from the names of the files."""
     known = [Path(name).stem.split("_") for name in row.audio]
     digits, speakers = [int(k[0]) for k in known], [k[1] for k in known]
     truth = {
@@ -348,8 +344,7 @@ def check_digit(row: Row) -> None:
     }[row.task]()
     assert row.answer == truth and (not row.options or truth in row.options)
     held = [int(k[-1]) < 5 for k in known]
-    assert len(set(row.audio)) == len(row.audio)
-    assert set(held) == {row.split == "heldout"}
+    assert len(set(row.audio)) == len(row.audio) and set(held) == {row.split == "heldout"}
 
 
 @pytest.fixture(scope="module")
@@ -369,8 +364,7 @@ def digits(tmp_path_factory):
 def test_questions_about_digits_are_true_balanced_and_repeatable(digits, tmp_path):
     made = fsdd_manifest(digits, tmp_path / "a" / "digits.jsonl", 600, 3)
     assert len(made.indices("heldout")) == 60 and len(made.rows) == 600
-    for row in made.rows:
-        check_digit(row)
+    assert [check_digit(row) for row in made.rows]
     assert all(len(found) == 1 for found in sides(made).values())
     for task, most in {"digit": 0.25, "larger": 0.65, "speaker": 0.65, "repeat": 0.65}.items():
         answers = [row.answer for row in made.rows if row.task == f"fsdd_{task}"]
@@ -378,8 +372,7 @@ def test_questions_about_digits_are_true_balanced_and_repeatable(digits, tmp_pat
         assert max(answers.count(a) for a in set(answers)) < most * len(answers), task
     with_options = [bool(r.options) for r in made.rows if r.task == "fsdd_digit"]
     assert 0.2 < np.mean(with_options) < 0.5
-    again = fsdd_manifest(digits, tmp_path / "a" / "again.jsonl", 600, 3)
-    assert again.rows == made.rows and again.digest == made.digest
+    assert fsdd_manifest(digits, tmp_path / "a" / "c.jsonl", 600, 3).digest == made.digest
     assert fsdd_manifest(digits, tmp_path / "a" / "b.jsonl", 600, 4).rows != made.rows
 
 
@@ -395,8 +388,7 @@ def test_too_few_digits_are_an_error_that_says_what_is_needed(tmp_path):
 @real
 def test_real_digits_are_heard_and_thought_of_in_the_words_of_the_gym(tmp_path):
     made = fsdd_manifest(FSDD, tmp_path / "digits.jsonl", 120, 0)
-    tasks = {"fsdd_digit", "fsdd_larger", "fsdd_speaker", "fsdd_repeat"}
-    assert {row.task for row in made.rows} == tasks
+    assert len({row.task for row in made.rows}) == 4
     for index, row in enumerate(made.rows):
         check_digit(row)
         item = made.item(index)

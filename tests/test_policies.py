@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
+from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +24,14 @@ import pytest
 import torch
 
 from auscult.engine import Engine, Sampling, Thinking
-from auscult.engine.pool import EnginePool, _Open, _Worker
+from auscult.engine.pool import EnginePool, serve
 from auscult.engine.remote import Endpoint, EndpointError, logprobs_known
 from auscult.gym import make
 from auscult.gym.render import question_turns
-from auscult.model.weights import locate, open_model
+from auscult.model.weights import open_model
 from auscult.types import Item, Reply, Turn
 
-TASKS = ("pitch_direction", "note_name", "melody_contour", "chord_quality", "which_vowel", "tremor")
+TASKS = ("pitch_direction", "which_vowel", "tremor", "intonation", "breathiness", "who_higher")
 WARM = Sampling(temperature=1.0, max_tokens=40, seed=7)
 TEXT = [Turn(role="human", text="a question")]
 
@@ -56,16 +59,13 @@ def words(replies: list[list[Reply]]) -> list[list[Reply]]:
 
 def assert_same(ours: list[list[Reply]], others: list[list[Reply]]) -> None:
     assert words(ours) == words(others)
-    for a, b in zip(sum(ours, []), sum(others, []), strict=True):
+    for a, b in zip(chain(*ours), chain(*others), strict=True):
         np.testing.assert_allclose(a.logprobs, b.logprobs, atol=1e-4)
 
 
 def alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 # ------------------------------------------------------------------------------ the pool
@@ -78,12 +78,10 @@ def test_a_pool_gives_the_replies_of_one_engine_in_order(pool, engine, items):
 
 
 def test_a_part_of_a_list_samples_what_the_whole_list_would(pool, engine, items):
-    turns = [question_turns(item) for item in items]
-    thinking = Thinking(budget=5)
+    turns, thinking = [question_turns(item) for item in items], Thinking(budget=5)
     whole = engine.several(turns, 2, thinking=thinking)
     part = pool.several([turns[4], turns[1]], 2, thinking=thinking, draws=[4, 1])
-    assert words(part) == words([whole[4], whole[1]])
-    assert pool.several([], 2) == []
+    assert words(part) == words([whole[4], whole[1]]) and pool.several([], 2) == []
 
 
 def test_after_sync_the_pool_replies_as_the_trained_model_does(pool, items):
@@ -94,37 +92,30 @@ def test_after_sync_the_pool_replies_as_the_trained_model_does(pool, items):
         for p in model.parameters():
             p.add_(0.6 * p.std() * torch.randn_like(p) if p.ndim > 1 else 0)
     pool.sync(model)
-    try:
-        after = pool.sample(items, 1)
-        assert words(after) == words(Engine(model, processor, sampling=WARM).sample(items, 1))
-        assert words(after) != words(before)
-        # A process that dies after a sync comes back with the synced weights.
-        old = pool.workers[1].process
-        old.kill()
-        assert words(pool.sample(items, 1)) == words(after)
-        assert pool.workers[1].process.pid != old.pid and old.returncode == -9
-    finally:
-        pool.sync(open_model("nano", device="cpu")[0])
+    after = pool.sample(items, 1)
+    assert words(after) == words(Engine(model, processor, sampling=WARM).sample(items, 1))
+    assert words(after) != words(before)
+    old = pool.workers[1].process  # one that dies comes back with the synced weights
+    old.kill()
+    assert words(pool.sample(items, 1)) == words(after)
+    assert pool.workers[1].process.pid != old.pid and old.returncode == -9
+    pool.sync(open_model("nano", device="cpu")[0])
     assert words(pool.sample(items, 1)) == words(before)
     assert len(os.listdir(pool.exchange.name)) == 1
 
 
-def test_a_sync_with_another_model_is_refused_and_changes_nothing(pool, model, items):
+def test_what_cannot_be_done_is_the_engines_error_and_the_pool_goes_on(pool, model, items):
     before = words(pool.sample(items[:2], 1))
-    with pytest.raises(ValueError, match="the model given to sync do not fit"):
-        pool.sync(model)
-    assert words(pool.sample(items[:2], 1)) == before
-
-
-def test_what_the_engine_refuses_is_the_same_error_and_the_pool_goes_on(pool, items):
     long = [Turn(role="human", text="long " * 3000)]
     with pytest.raises(ValueError, match="the model reads at most"):
         pool.several([question_turns(items[0]), long], 1)
+    with pytest.raises(ValueError, match="the model given to sync do not fit"):
+        pool.sync(model)
     with pytest.raises(ValueError, match="one draw number per conversation; got 1 for 2"):
         pool.several([TEXT, TEXT], 1, draws=[3])
     with pytest.raises(ValueError, match="processes must be 1 or more; got 0"):
         EnginePool("nano", processes=0)
-    assert len(pool.sample(items[:1], 1)) == 1
+    assert words(pool.sample(items[:2], 1)) == before
 
 
 def test_a_worker_that_dies_twice_is_an_error_and_closes_the_pool(monkeypatch):
@@ -135,7 +126,7 @@ def test_a_worker_that_dies_twice_is_an_error_and_closes_the_pool(monkeypatch):
         code = (
             "from multiprocessing.connection import Connection\n"
             f"end = Connection({options['pass_fds'][0]})\n"
-            "end.recv(); end.send(None); end.recv(); raise SystemExit(3)"
+            "end.recv_bytes(); end.send(None); end.recv_bytes(); raise SystemExit(3)"
         )
         started.append(start([sys.executable, "-c", code], **options))
         return started[-1]
@@ -154,23 +145,25 @@ def test_no_process_outlives_a_program_that_is_killed():
     ours, theirs = os.pipe()
     program = os.fork()
     if program == 0:
-        worker = _Worker(0, _Open(folder=locate("nano"), rows=1, weights=None))
-        os.write(theirs, str(worker.process.pid).encode())
+        end, other = Pipe()
+        if os.fork() == 0:  # a worker that holds its program's end too, so that no line closes
+            os.write(theirs, str(os.getpid()).encode())
+            serve(other.fileno(), os.getppid())
         time.sleep(60)
-        os._exit(0)
+        os._exit(end.fileno())
     pid = int(os.read(ours, 20))
+    assert alive(pid)
     os.kill(program, signal.SIGKILL)
     os.waitpid(program, 0)
-    deadline = time.monotonic() + 30
-    while alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    for _ in range(200):
+        time.sleep(0.05 if alive(pid) else 0)
+    assert not alive(pid)
 
 
 # ------------------------------------------------------------------------------ the server
 
 Script = Callable[[dict[str, Any]], Any]
-"""request -> answer: an object (200), (status, bytes[, headers]), or None to drop the line."""
+"""request -> answer: an object, (status, text[, headers]), or None to drop the line."""
 
 
 @contextmanager
@@ -183,52 +176,39 @@ def server(script: Script) -> Iterator[str]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             said = script(body)
             if said is None:
-                self.close_connection = True
                 return
-            status, data, *more = said if isinstance(said, tuple) else (200, json.dumps(said))
-            data = data.encode() if isinstance(data, str) else data
+            status, text, *more = said if isinstance(said, tuple) else (200, json.dumps(said))
             self.send_response(status)
             for name, value in (more[0] if more else {}).items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(text.encode())
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{web.server_port}/v1"
-    finally:
-        web.shutdown()
-        web.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{web.server_port}/v1"
+        finally:
+            web.shutdown()
 
 
 def answers(*texts: str, finish: str = "stop", **more: Any) -> dict[str, Any]:
     """An answer with these replies, the last one first, as a server may send them."""
-    choices = [
-        {"index": i, "message": {"role": "assistant", "content": t}, "finish_reason": finish} | more
-        for i, t in enumerate(texts)
-    ]
-    return {"choices": choices[::-1]}
+    messages = [{"role": "assistant", "content": text} for text in texts]
+    choices = [{"index": i, "message": m} for i, m in enumerate(messages)]
+    return {"choices": [c | {"finish_reason": finish} | more for c in choices[::-1]]}
 
 
-def turn_of(message: dict[str, Any]) -> Turn:
-    """What a server makes of a message."""
-    content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    assert [p["type"] for p in parts] == ["input_audio"] * (len(parts) - 1) + ["text"]
-    clips: list[np.ndarray] = []
-    for part in parts[:-1]:
-        assert part["input_audio"]["format"] == "wav"
-        with wave.open(io.BytesIO(base64.b64decode(part["input_audio"]["data"]))) as file:
-            assert (file.getframerate(), file.getnchannels()) == (16000, 1)
-            raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            clips.append(raw.astype(np.float32) / 32768)
-    return Turn(role="human", text=parts[-1]["text"], clips=tuple(clips))
+def heard(part: dict[str, Any]) -> np.ndarray:
+    """What a server makes of a part with sound."""
+    assert part["type"] == "input_audio" and part["input_audio"]["format"] == "wav"
+    with wave.open(io.BytesIO(base64.b64decode(part["input_audio"]["data"]))) as file:
+        assert (file.getframerate(), file.getnchannels()) == (16000, 1)
+        raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return raw.astype(np.float32) / 32768
 
 
 def serving(engine: Engine) -> Script:
@@ -236,34 +216,30 @@ def serving(engine: Engine) -> Script:
     lock = threading.Lock()
 
     def script(body: dict[str, Any]) -> Any:
-        messages, thinking = body["messages"], Thinking()
+        *sounds, text = body["messages"][0]["content"]
+        turn = Turn(role="human", text=text["text"], clips=tuple(heard(s) for s in sounds))
+        start, thinking = "", Thinking()
         if body.get("continue_final_message"):
             assert body["add_generation_prompt"] is False
-            start = messages.pop()["content"].removeprefix("<think>\n")
-            empty = start == "\n</think>\n"
-            thinking = Thinking(budget=0) if empty else Thinking(opening=start)
-        added = len(engine.tags.encode(start)) if thinking != Thinking() else 0
-        sampling = Sampling(
-            temperature=body["temperature"], max_tokens=body["max_tokens"] + added, seed=7
-        )
+            start = body["messages"][1]["content"].removeprefix("<think>\n")
+            thinking = Thinking(opening=start) if start.strip()[0] == "I" else Thinking(budget=0)
+        limit = body["max_tokens"] + len(engine.tags.encode(start))
+        sampling = Sampling(temperature=body["temperature"], max_tokens=limit, seed=7)
+        draws = [body["seed"] // body["n"]]
+        options = {"sampling": sampling, "thinking": thinking, "draws": draws}
         with lock:
-            replies = engine.several(
-                [[turn_of(m) for m in messages]], body["n"], sampling=sampling, thinking=thinking,
-                draws=[body["seed"] // body["n"]],
-            )[0]  # fmt: skip
+            (replies,) = engine.several([[turn]], body["n"], **options)
         return {"choices": [choice(i, r) for i, r in enumerate(replies)]}
 
     def choice(index: int, reply: Reply) -> dict[str, Any]:
-        made = [
-            (t, p) for t, p, f in zip(reply.tokens, reply.logprobs, reply.forced, strict=True)
-            if not f
-        ]  # fmt: skip
-        entries = [{"token": f"token_id:{t}", "logprob": p} for t, p in made]
+        made = [i for i, forced in enumerate(reply.forced) if not forced]
+        tokens = [reply.tokens[i] for i in made]
+        pairs = [(f"token_id:{t}", reply.logprobs[i]) for t, i in zip(tokens, made, strict=True)]
         return {
             "index": index,
-            "message": {"role": "assistant", "content": engine.tags.text([t for t, _ in made])},
+            "message": {"content": engine.tags.text(tokens)},
             "finish_reason": {"end": "stop", "length": "length"}[reply.stop],
-            "logprobs": {"content": entries},
+            "logprobs": {"content": [{"token": t, "logprob": p} for t, p in pairs]},
         }
 
     return script
@@ -272,67 +248,63 @@ def serving(engine: Engine) -> Script:
 def as_sent(item: Item) -> list[Turn]:
     """The item's conversation with its sound in 16 bit, as the server hears it."""
     (turn,) = question_turns(item)
-    clips = tuple(np.round(c * 32768).clip(-32768, 32767) / np.float32(32768) for c in turn.clips)
-    return [Turn(role=turn.role, text=turn.text, clips=tuple(c.astype("f4") for c in clips))]
+    clips = [np.round(c * 32768).clip(-32768, 32767) / 32768 for c in turn.clips]
+    return [replace(turn, clips=tuple(c.astype(np.float32) for c in clips))]
 
 
 def endpoint(url: str, engine: Engine, **options: Any) -> Endpoint:
-    options = {"backoff_s": 0.01, "attempts": 3, "timeout_s": 5.0} | options
-    return Endpoint(url, "nano", engine.processor, **options)
+    settings = {"backoff_s": 0.01, "attempts": 3, "timeout_s": 5.0} | options
+    return Endpoint(url, "nano", engine.processor, **settings)
 
 
-@pytest.mark.parametrize(
-    "thinking", [Thinking(), Thinking(budget=0), Thinking(opening="I hear")], ids=str
-)
+WAYS = (Thinking(), Thinking(budget=0), Thinking(opening="I hear"))
+
+
+@pytest.mark.parametrize("thinking", WAYS, ids=str)
 def test_a_server_in_front_of_an_engine_gives_the_engines_replies(engine, items, thinking):
-    sampling = Sampling(temperature=1.0, max_tokens=40)
     with server(serving(engine)) as url:
-        policy = endpoint(url, engine, sampling=sampling, thinking=thinking)
+        policy = endpoint(url, engine, sampling=replace(WARM, seed=0), thinking=thinking)
         ours = policy.sample(items[:4], 2)
     sent = [as_sent(item) for item in items[:4]]
     assert_same(ours, engine.several(sent, 2, sampling=WARM, thinking=thinking))
     assert all(logprobs_known(r) for group in ours for r in group)
 
 
-def test_thought_and_answer_are_parted_however_the_server_writes_them(engine):
-    def replied(text: str, **more: Any) -> Reply:
-        with server(lambda _: answers(text, **more)) as url:
-            return endpoint(url, engine).several([TEXT], 1)[0][0]
+def replied(engine: Engine, text: str, **more: Any) -> Reply:
+    with server(lambda _: answers(text, **more)) as url:
+        return endpoint(url, engine).several([TEXT], 1)[0][0]
 
-    plain = replied("I hear C4.\n</think>\nhigher")
+
+def test_thought_and_answer_are_parted_however_the_server_writes_them(engine):
+    plain = replied(engine, "I hear C4.\n</think>\nhigher")
     assert (plain.thought, plain.answer) == ("I hear C4.", "higher")
     assert (plain.stop, plain.closed) == ("end", "model")
     assert engine.tags.text(list(plain.tokens[: plain.thought_tokens])).strip() == "I hear C4."
     assert plain.tokens[-1] == engine.processor.end_of_turn
     assert not logprobs_known(plain) and set(plain.logprobs) == {0.0}
     assert len(plain.tokens) == len(plain.logprobs) == len(plain.forced)
-    assert replied("<think>\nI hear C4.\n</think>\nhigher") == plain
-    assert replied("I hear C4.\n</think>\nhigher<|EOT|>") == plain
+    assert replied(engine, "<think>\nI hear C4.\n</think>\nhigher") == plain
+    assert replied(engine, "I hear C4.\n</think>\nhigher<|EOT|>") == plain
     parsed = {"message": {"content": "higher", "reasoning_content": "I hear C4.\n"}}
-    assert replied("", **parsed) == plain
-    cut = replied("I hear C4 and", finish="length")
-    assert (cut.thought, cut.answer) == ("I hear C4 and", "")
-    assert (cut.stop, cut.closed) == ("length", "open")
-    assert cut.thought_tokens == len(cut.tokens)
+    assert replied(engine, "", **parsed) == plain
+    cut = replied(engine, "I hear C4 and", finish="length")
+    assert (cut.thought, cut.answer, cut.stop) == ("I hear C4 and", "", "length")
+    assert cut.closed == "open" and cut.thought_tokens == len(cut.tokens)
 
 
 def test_log_probabilities_that_do_not_fit_our_tokens_are_unknown(engine):
-    def replied(*values: float) -> Reply:
-        logprobs = {"content": [{"token": "x", "logprob": v} for v in values]}
-        with server(lambda _: answers("x\n</think>\n4", logprobs=logprobs)) as url:
-            return endpoint(url, engine).several([TEXT], 1)[0][0]
-
-    count = len(replied().tokens)
-    assert replied(*[-0.5] * count).logprobs == (-0.5,) * count
-    assert not logprobs_known(replied(*[-0.5] * (count - 2)))
-    assert set(replied(*[float("nan")] * count).logprobs) == {0.0}
+    count = len(replied(engine, "x\n</think>\n4").tokens)
+    for n, value in ((count, -0.5), (count - 2, -0.5), (count, float("nan"))):
+        logprobs = {"content": [{"token": "x", "logprob": value}] * n}
+        reply = replied(engine, "x\n</think>\n4", logprobs=logprobs)
+        known = n == count and value < 0
+        assert logprobs_known(reply) == known
+        assert reply.logprobs == (-0.5 if known else 0.0,) * count
 
 
 def test_busy_servers_dropped_lines_and_garbage_are_tried_again(engine):
-    troubles = [
-        (429, "slow down", {"Retry-After": "0"}), None, (200, "<html>"), (503, "loading"),
-        {"choices": []}, {"choices": [{"message": "?"}]},
-    ]  # fmt: skip
+    troubles = [(429, "slow down", {"Retry-After": "0"}), None, (200, "<html>"), (503, "loading")]
+    troubles += [{"choices": []}, {"choices": [{"message": "?"}]}]
     asked: list[int] = []
 
     def script(body: dict[str, Any]) -> Any:
@@ -340,9 +312,7 @@ def test_busy_servers_dropped_lines_and_garbage_are_tried_again(engine):
         return troubles[len(asked) - 1] if len(asked) <= len(troubles) else answers("a", "b")
 
     with server(script) as url:
-        (replies,) = endpoint(url, engine, attempts=7).several(
-            [TEXT], 2, sampling=Sampling(temperature=1.0)
-        )
+        (replies,) = endpoint(url, engine, attempts=7).several([TEXT], 2, sampling=WARM)
     assert [r.thought for r in replies] == ["a", "b"] and asked == [2] * 7
 
 
@@ -355,21 +325,16 @@ def test_order_is_kept_when_the_first_conversation_ends_last(engine):
     turns = [[Turn(role="human", text=str(i))] for i in range(12)]
     with server(script) as url:
         groups = endpoint(url, engine, concurrency=4).several(turns, 3, sampling=WARM)
-    assert [[(r.thought, r.answer) for r in g] for g in groups] == [
-        [(str(i), str(k)) for k in range(3)] for i in range(12)
-    ]
+    came = [[(r.thought, r.answer) for r in group] for group in groups]
+    assert came == [[(str(i), str(k)) for k in range(3)] for i in range(12)]
 
 
 def test_a_server_that_gives_one_choice_at_a_time_is_asked_for_the_rest(engine):
     asked: list[tuple[int, int]] = []
-
-    def script(body: dict[str, Any]) -> Any:
-        asked.append((body["n"], body["seed"]))
-        return answers(str(body["seed"]))
-
-    with server(script) as url:
+    seeds = iter(["15", "16", "17", "0"])
+    with server(lambda b: asked.append((b["n"], b["seed"])) or answers(next(seeds))) as url:
         policy = endpoint(url, engine)
-        (warm,) = policy.several([TEXT], 3, sampling=Sampling(temperature=1.0), draws=[5])
+        (warm,) = policy.several([TEXT], 3, sampling=replace(WARM, seed=0), draws=[5])
         assert asked == [(3, 15), (2, 16), (1, 17)]
         asked.clear()
         (greedy,) = policy.several([TEXT], 3)
@@ -380,27 +345,18 @@ def test_a_server_that_gives_one_choice_at_a_time_is_asked_for_the_rest(engine):
 
 def test_settings_reach_the_server(engine):
     seen: list[dict[str, Any]] = []
-
-    def script(body: dict[str, Any]) -> Any:
-        seen.append(body)
-        return answers("x")
-
     sampling = Sampling(temperature=0.5, top_p=0.9, top_k=7, repetition_penalty=1.1, max_tokens=50)
-    with server(script) as url:
+    with server(lambda body: seen.append(body) or answers("x")) as url:
         policy = endpoint(url + "/", engine, human="human", extra={"stop_token_ids": [0]})
         reply = policy.several([TEXT], 1, sampling=sampling, thinking=Thinking(budget=0))[0][0]
     forced = len(engine.tags.close_ids)
-    assert reply.closed == "empty" and reply.answer == "x" and reply.thought_tokens == 0
-    assert reply.forced[:forced] == (True,) * forced
-    assert seen[0]["messages"] == [
-        {"role": "human", "content": "a question"},
-        {"role": "assistant", "content": "<think>\n\n</think>\n"},
-    ]
-    expected = {
-        "model": "nano", "temperature": 0.5, "top_p": 0.9, "top_k": 7, "repetition_penalty": 1.1,
-        "max_tokens": 50 - forced, "n": 1, "stop_token_ids": [0],
-        "continue_final_message": True, "add_generation_prompt": False,
-    }  # fmt: skip
+    assert (reply.closed, reply.answer, reply.thought_tokens) == ("empty", "x", 0)
+    question, start = seen[0]["messages"]
+    assert question == {"role": "human", "content": "a question"}
+    assert start == {"role": "assistant", "content": "<think>\n\n</think>\n"}
+    expected = {"model": "nano", "temperature": 0.5, "top_p": 0.9, "top_k": 7, "n": 1}
+    expected |= {"repetition_penalty": 1.1, "max_tokens": 50 - forced, "stop_token_ids": [0]}
+    expected |= {"continue_final_message": True, "add_generation_prompt": False}
     assert expected.items() <= seen[0].items()
 
 
@@ -416,25 +372,17 @@ def test_garbage_is_a_clear_error_and_what_was_finished_is_kept(engine):
     told = str(caught.value)
     assert told.startswith(f"conversation 2 got no replies from {url}/chat/completions: 3 attempts")
     assert "expected JSON; got b'<html>no JSON'" in told and "3 of 4 conversations" in told
-    assert {i: g[0].thought for i, g in caught.value.finished.items()} == {
-        0: "fine", 1: "fine", 3: "fine",
-    }  # fmt: skip
+    kept = {i: g[0].thought for i, g in caught.value.finished.items()}
+    assert kept == {0: "fine", 1: "fine", 3: "fine"}
 
 
 def test_a_refusal_is_not_tried_again_and_shows_what_the_server_said(engine):
-    asked: list[int] = []
-
-    def script(body: dict[str, Any]) -> Any:
-        asked.append(1)
-        return 400, "unknown field continue_final_message"
-
-    with server(script) as url:
-        policy = endpoint(url, engine)
-        with pytest.raises(EndpointError, match="HTTP 400 Bad Request: unknown field"):
-            policy.several([TEXT], 1)
-        with pytest.raises(EndpointError, match="not every server allows"):
-            policy.several([TEXT], 1, thinking=Thinking(opening="I hear"))
-    assert len(asked) == 2
+    said = iter([(400, "unknown field"), (404, "no such model"), answers("never asked for")])
+    with server(lambda _: next(said)) as url:
+        with pytest.raises(EndpointError, match=r"HTTP 400 Bad Request: unknown field; .* prefill"):
+            endpoint(url, engine).several([TEXT], 1, thinking=Thinking(opening="I hear"))
+        with pytest.raises(EndpointError, match="HTTP 404 Not Found: no such model"):
+            endpoint(url, engine).several([TEXT], 1)
 
 
 def test_what_a_server_cannot_do_is_said_before_it_is_asked(engine):

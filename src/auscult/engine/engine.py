@@ -272,7 +272,8 @@ class _Batch:
         self.next[torch.tensor(slots)] = torch.tensor(following, device=self.next.device)
 
     def _masked(self, logits: Tensor, rows: list[Row]) -> Tensor:
-        """Rules on logits: no empty thought, repetition penalty."""
+        """Rules on logits: no placeholder for sound, no empty thought, repetition penalty."""
+        logits[:, self.engine.model.config.audio_patch_token_id] = -torch.inf
         opening = [
             i for i, r in enumerate(rows)
             if not r.tokens and r.closed == "open" and self.thinking.minimum > 0

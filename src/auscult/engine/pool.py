@@ -117,7 +117,7 @@ def _end_with(parent: int) -> None:
 
 def serve(socket: int, parent: int) -> None:
     """What a worker runs: answer messages from the inherited file descriptor `socket` until the
-    other end closes. `parent` is the id of the process to end with."""
+    other end closes, then exit. `parent` is the id of the process to end with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pool, which then closes
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
@@ -134,6 +134,7 @@ def serve(socket: int, parent: int) -> None:
                 said = str(error) if names else f"{type(error).__name__}: {error}"
                 answer = _Failure(kind=names[0] if names else "", message=said)
             connection.send(answer)
+    os._exit(0)  # nothing is left to do, and unloading torch takes longer than it does good
 
 
 # ------------------------------------------------------------------------------ the pool's side

@@ -37,6 +37,8 @@ def states(model: StepAudio2ForCausalLM, batch: Batch) -> Float[Tensor, "n D"]:
             features = model.encoder(batch.input_features, batch.feature_lengths)
         vectors = model.project(features, batch.feature_lengths)
     embeds = model.splice(batch.input_ids, vectors)
+    if vectors is None:  # sharded processes add up gradients of the same weights, or hang
+        embeds = embeds + sum(0.0 * p.sum() for p in model.adapter.parameters())
     out = model.body(
         inputs_embeds=embeds,
         attention_mask=batch.attention(embeds.dtype),

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from auscult.train.items import fetch, neighbour
 from auscult.types import Audio, Item, Reply, Rollout, Turn
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """What the stages need of a policy; `Engine`, `EnginePool` and `Endpoint` have it."""
 

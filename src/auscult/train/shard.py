@@ -27,7 +27,9 @@ def split(part: nn.Module) -> None:
     body: Any = part.get_submodule("model.model")
     for layer in body.layers:
         fully_shard(layer)
-    fully_shard(part)
+    # The frozen encoder stays whole: it runs on its own, before actor and critic.
+    ear = {p for p in part.get_submodule("model.encoder").parameters()}
+    fully_shard(part, ignored_params=ear)
 
 
 def plain(value: Tensor) -> Tensor:
