@@ -302,7 +302,7 @@ def test_the_critic_hears_the_sound(parts):
 
 def test_values_belong_to_the_state_before_each_token(parts):
     """V(s_t) must not see token t: changing the last token leaves every value as it was."""
-    learner, step = parts
+    learner, _ = parts
     critic = learner.parts["critic"]
     torch.nn.init.normal_(critic.score.weight)
     row = Encoded(prompt=(7, 8, 9), replies=((10, 11, 12),))
@@ -366,6 +366,16 @@ def test_dpo_prefers_the_chosen_reply(source, tmp_path):  # noqa: F811
     assert lines[-1]["margin"] > 0 and lines[-1]["right"] == 1.0
     with pytest.raises(ValueError, match="no pairs"):
         dpo(config, [], source, tmp_path / "none")
+
+
+def test_recomputed_activations_give_the_same_gradients(source, rng):  # noqa: F811
+    rows, grads = _rows(rng), []
+    for recompute in (False, True):
+        model, _ = open_for_training(source, replace(FP32, recompute=recompute))
+        Actor(model)(collate(rows))[0].sum().backward()
+        grads.append(model.model.layers[0].self_attn.q_proj.weight.grad)
+    torch.testing.assert_close(grads[0], grads[1])
+    assert grads[0].abs().sum() > 0
 
 
 def test_adapters_train_alone_and_merge_into_the_saved_model(source, tmp_path):  # noqa: F811

@@ -29,9 +29,7 @@ from auscult.train.sft import Sft, losses, sft
 TASKS = ("pitch_direction", "event_count", "noisier_clip")
 MIXTURE = Mixture(kinds=(("chain", 0.5), ("direct", 0.3), ("twin_chain", 0.2)), tasks=TASKS)
 FP32 = Machine(precision="fp32")
-CONFIG = Sft(
-    mixture=MIXTURE, steps=6, batch_size=2, rate=Rate(peak=1e-2, warmup=2), machine=FP32
-)
+CONFIG = Sft(mixture=MIXTURE, steps=6, batch_size=2, rate=Rate(peak=1e-2, warmup=2), machine=FP32)
 
 
 @pytest.fixture

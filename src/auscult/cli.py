@@ -12,6 +12,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
     "gym validate": ("auscult.gym.commands:validate", "let every task prove itself"),
     "gym export": ("auscult.gym.commands:export", "items as JSONL and FLAC"),
+    "recipe": (
+        "auscult.recipe_commands:recipe",
+        "the whole recipe: from a base model to a report, or the plan of it",
+    ),
+    "cold-start": ("auscult.recipe_commands:cold", "stage 1: SFT; thinks about words only"),
+    "rlvr": ("auscult.recipe_commands:words", "stage 2: PPO on problems in words"),
+    "distil": ("auscult.recipe_commands:distillation", "a round: sample, filter, SFT"),
+    "rl": ("auscult.recipe_commands:reinforce", "a round: select questions, PPO"),
+    "self-cognition": ("auscult.recipe_commands:aware", "last stage: DPO, it can hear"),
+    "ablate": ("auscult.ablate:ablate", "one ablation with several seeds, paired"),
+    "report": ("auscult.recipe_commands:report", "the report of a recipe's folder"),
     "check": (
         "auscult.verify.commands:check",
         "a thought against the sound: every acoustic claim, true, false or open",

@@ -4,11 +4,9 @@ folder; a recipe is a list of stages with their configurations.
 """
 
 import json
-import os
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +56,16 @@ NANO_TASKS = (
 """Questions about notes, time and events of which nano-base can hear what is asked."""
 
 COLD_START = (
-    ("problem", 0.06), ("twin_chain", 0.24), ("captioned", 0.2), ("conversation", 0.05),
-    ("direct", 0.33), ("focus", 0.1), ("caption", 0.02),
+    ("problem", 0.06), ("twin_chain", 0.24), ("captioned", 0.2),  # task: questions with chains
+    ("conversation", 0.04), ("dialogue", 0.06),
+    ("direct", 0.3), ("focus", 0.08), ("caption", 0.02),  # audio: empty think
 )  # fmt: skip
-"""Eq. 1: task questions with chains (problems, scenes in words, scenes in words beside their
-sound), conversations, and audio with the empty think. No chain of thought about sound itself: the
-10 % of them that the paper has are "self-distilled after audio reasoning was elicited", which is
-what the rounds below do; `chain_share` puts them in."""
+"""Eq. 1. Chains are about words only: problems, scenes in words, and scenes in words beside their
+sound. The paper's 10 % of audio chains are "self-distilled after audio reasoning was elicited",
+which is what the rounds do; `chain_share` puts them in from the start."""
+
+REFINE = (("kept", 0.6), ("problem", 0.12), ("twin_chain", 0.18), ("direct", 0.1))
+"""Eq. 5: the kept audio chains and the original text reasoning, with some direct answers."""
 
 
 def nano(
@@ -74,110 +75,156 @@ def nano(
     seed: int = 0,
     scale: float = 1.0,
     tasks: tuple[str, ...] = NANO_TASKS,
+    manifest: str = "",
+    chains: str = "",
     chain_share: float = 0.0,
+    start: str = "nano-base",
 ) -> Recipe:
     """The recipe at laptop size: from `nano-base` to a report in a quarter of an hour on two cores.
 
-    scale multiplies all steps and questions; chain_share is the share of audio chains, distilled
-    from the shipped nano, in the cold start's audio data.
+    scale multiplies all steps and questions. manifest: a user's own recordings in place of the
+    gym's sounds. chain_share: share of audio chains in the cold start's audio data, from the file
+    `chains` of an earlier run's kept replies.
     """
-
-    def times(n: int) -> int:
-        return max(1, round(n * scale))
-
     audio = sum(w for kind, w in COLD_START if kind in ("direct", "focus", "caption"))
-    chains = (("kept", chain_share * audio),) if chain_share else ()
-    first = Mixture(kinds=(*COLD_START, *chains), tasks=tasks, level_2=0.0)
-    refine = Mixture(
-        kinds=(("kept", 0.6), ("problem", 0.12), ("twin_chain", 0.18), ("direct", 0.1)),
-        tasks=tasks, level_2=0.0,
-    )  # fmt: skip
-    stages = [
-        Stage(
-            name="cold_start", run=cold_start,
-            config=Sft(
-                mixture=first, steps=times(240), rate=Rate(peak=1e-3, warmup=30), seed=100 + seed
+    early = (("kept", chain_share / (1 - chain_share) * audio),) if chain_share else ()
+    world = Mixture(kinds=REFINE, tasks=tasks, level_2=0.0, manifest=manifest)
+    first = replace(world, kinds=(*COLD_START, *early), kept=chains, denial=0.7)
+    begin = Sft(
+        mixture=first, steps=_times(280, scale), rate=Rate(peak=1e-3, warmup=30), seed=100 + seed
+    )
+    words = Rl(ppo=_nano_ppo(20, seed, scale), tasks=tasks, text=_times(400, scale), seed=seed)
+    prefer = Dpo(steps=_times(24, scale), seed=seed)
+    return Recipe(
+        start=start,
+        measure=Measure(tasks=tasks, manifest=manifest, n=_times(12, scale)),
+        stages=(
+            Stage(name="cold_start", run=cold_start, config=begin),
+            Stage(name="text_rlvr", run=rlvr, config=words),
+            *(s for t in range(1, rounds + 1) for s in _nano_round(t, world, k, seed, scale)),
+            Stage(
+                name="self_cognition", run=self_cognition,
+                config=SelfCognition(dpo=prefer, seed=seed),
             ),
         ),
-        Stage(
-            name="text_rlvr", run=rlvr,
-            config=Rl(
-                ppo=Ppo(steps=times(24), actor=Rate(peak=1e-4, end=1.0), seed=seed),
-                tasks=tasks, text=times(400), seed=seed,
-            ),
-        ),
-    ]  # fmt: skip
-    for t in range(1, rounds + 1):
-        number = seed * 100 + t
-        stages += [
-            Stage(
-                name=f"distil_{t}", run=distil,
-                config=Distil(
-                    sft=Sft(
-                        mixture=refine, steps=times(70), rate=Rate(peak=4e-4, warmup=10),
-                        seed=200 + number,
-                    ),
-                    questions=times(240), k=k, seed=number,
-                ),
-            ),
-            Stage(
-                name=f"rl_{t}", run=joint_rl,
-                config=Rl(
-                    ppo=Ppo(steps=times(24), actor=Rate(peak=1e-4, end=1.0), seed=number),
-                    tasks=tasks, audio=times(240), text=times(120), band=Band(), seed=number,
-                ),
-            ),
-        ]  # fmt: skip
-    stages.append(
-        Stage(
-            name="self_cognition", run=self_cognition,
-            config=SelfCognition(dpo=Dpo(steps=times(24), seed=seed), seed=seed),
-        )
     )  # fmt: skip
-    return Recipe(stages=tuple(stages), measure=Measure(tasks=tasks), start="nano-base")
 
 
-def run(recipe: Recipe, out: Path) -> list[dict[str, Any]]:
-    """All stages one after another, each measured; what is done already is skipped. The measured
-    stages, first the start model, in order."""
+def _times(n: int, scale: float) -> int:
+    return max(2, round(n * scale))
+
+
+def _nano_ppo(steps: int, seed: int, scale: float) -> Ppo:
+    """Low rates and many questions: at 3e-4 and 100 questions nano learned them by heart."""
+    return Ppo(
+        steps=_times(steps, scale), prompts=12, actor=Rate(peak=5e-5, end=1.0),
+        critic=Rate(peak=1e-3, end=1.0), critic_warmup=4, seed=seed,
+    )  # fmt: skip
+
+
+def _nano_round(t: int, world: Mixture, k: int, seed: int, scale: float) -> Iterator[Stage]:
+    """Round t: distillation, then joint reinforcement learning."""
+    number = seed * 100 + t
+    lesson = Sft(
+        mixture=world, steps=_times(80, scale), rate=Rate(peak=4e-4, warmup=10), seed=200 + number
+    )
+    samples = Distil(
+        sft=lesson, manifest=world.manifest, questions=_times(272, scale), k=k, seed=number
+    )
+    yield Stage(name=f"distil_{t}", run=distil, config=samples)
+    joint = Rl(
+        ppo=_nano_ppo(28, number, scale), tasks=world.tasks, manifest=world.manifest,
+        audio=_times(544, scale), text=_times(160, scale), band=Band(), seed=number,
+    )  # fmt: skip
+    yield Stage(name=f"rl_{t}", run=joint_rl, config=joint)
+
+
+def r1(*, start: str, manifest: str, rounds: int = 3, k: int = 16, seed: int = 0) -> Recipe:
+    """The recipe at the paper's size, for 8B and 33B checkpoints on GPUs, on a manifest of audio.
+
+    From the paper: 5 million cold-start samples; 3,000 audio and 2,000 text questions; band [3, 6]
+    of 8; 16 replies per prompt; 10,240 tokens; clip 0.2; 8,000 preference pairs. From Step-Audio 2,
+    whose recipe the paper follows: learning rates 1e-5 to 1e-6 (SFT), 1e-6 and 2.5e-6 (PPO), 64
+    prompts. Read off its plots: 59 iterations, 3 rounds. Everything else is chosen here.
+    """
+    machine = Machine(precision="bf16", shard=True, micro_tokens=16_384, recompute=True)
+    mixture = Mixture(kinds=(("direct", 0.8), ("problem", 0.15), ("conversation", 0.05)),
+                      manifest=manifest)  # fmt: skip
+    rate = Rate(peak=1e-5, warmup=100)
+    begin = Sft(mixture=mixture, steps=9_766, batch_size=512, rate=rate, machine=machine)
+    ppo = Ppo(
+        steps=59, prompts=64, actor=Rate(peak=1e-6, end=1.0), critic=Rate(peak=2.5e-6, end=1.0),
+        critic_warmup=5, max_tokens=10_240, seed=seed, machine=machine,
+    )  # fmt: skip
+    joint = Rl(ppo=ppo, tasks=NANO_TASKS, manifest=manifest, audio=12_000, text=8_000, seed=seed)
+    prefer = Dpo(steps=250, pairs=32, rate=Rate(peak=5e-7, end=1.0), machine=machine)
+    last = SelfCognition(dpo=prefer, prompts=4_000, most=2)
+    return Recipe(
+        start=start,
+        measure=Measure(
+            manifest=manifest, budgets=(256, 512, 1024, 2048), max_tokens=10_240,
+            self_cognition=5_000, machine=machine,
+        ),
+        stages=(
+            Stage(name="cold_start", run=cold_start, config=begin),
+            Stage(name="text_rlvr", run=rlvr, config=joint),
+            *(
+                stage
+                for t in range(1, rounds + 1)
+                for stage in (
+                    Stage(name=f"distil_{t}", run=distil, config=_r1_distil(t, begin, k)),
+                    Stage(name=f"rl_{t}", run=joint_rl, config=replace(joint, seed=seed + t)),
+                )
+            ),
+            Stage(name="self_cognition", run=self_cognition, config=last),
+        ),
+    )  # fmt: skip
+
+
+def _r1_distil(t: int, begin: Sft, k: int) -> Distil:
+    kinds = (("kept", 0.6), ("problem", 0.4))
+    mixture = replace(begin.mixture, kinds=kinds)
+    lesson = replace(begin, mixture=mixture, steps=400, batch_size=128, seed=t)
+    return Distil(
+        sft=lesson, manifest=mixture.manifest, questions=10_000, k=k, opening="", seed=t,
+        suffix="\nReason from the acoustic evidence: pitch, timbre, rhythm, loudness, timing.",
+        machine=begin.machine,
+    )  # fmt: skip
+
+
+def run(recipe: Recipe, out: Path) -> Path:
+    """All stages one after another, each measured; what is done already is skipped. Returns the
+    last model's folder."""
     from auscult.model.weights import locate
 
     dist.start()
     model = locate(recipe.start)
-    found: list[dict[str, Any]] = []
+    if dist.rank() == 0:
+        out.mkdir(parents=True, exist_ok=True)
+    dist.barrier()
     for number, stage in enumerate((None, *recipe.stages)):
-        name = stage.name if stage else "start"
+        name = f"{number:02d}_{stage.name if stage else 'start'}"
         began = time.monotonic()
         if stage:
-            model = stage.run(stage.config, model, out / f"{number:02d}_{name}")
+            model = stage.run(stage.config, model, out / name)
         trained = time.monotonic()
-        result = measure(recipe.measure, model, out / "measured" / f"{number:02d}_{name}")
-        spent = {"training": trained - began, "measuring": time.monotonic() - trained}
-        found.append({"stage": name, "folder": model, "result": result, "seconds": spent})
+        measure(recipe.measure, model, out / "measured" / name)
         if dist.rank() == 0:
-            _note_seconds(out, f"{number:02d}_{name}", spent)
-    return found
+            _note(out, name, trained - began, time.monotonic() - trained, stage)
+    return model
 
 
-def _note_seconds(out: Path, name: str, spent: dict[str, float]) -> None:
-    """Add what this start spent on a stage to what earlier ones did."""
-    file = out / "seconds.json"
-    before: dict[str, dict[str, float]] = json.loads(file.read_text()) if file.exists() else {}
-    mine = before.get(name, {})
-    before[name] = {k: round(mine.get(k, 0.0) + v, 2) for k, v in spent.items()}
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(before, indent=1))
-    part.replace(file)
-
-
-def in_processes(processes: int) -> None:
-    """Start this very command again as several processes (torchrun), unless it already is one."""
-    if processes <= 1 or "WORLD_SIZE" in os.environ:
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, "--nproc-per-node", str(processes), "-m", "auscult", *sys.argv[1:]]
-    os.execv(sys.executable, command)
-
-
-__all__ = ["Machine", "Recipe", "Stage", "nano", "replace", "run"]
+def _note(out: Path, name: str, training: float, measuring: float, stage: Stage | None) -> None:
+    """Add what this start spent on a stage to what earlier ones did, and keep its settings."""
+    for file, mine in (
+        ("seconds.json", {"training": training, "measuring": measuring}),
+        ("configs.json", asdict(stage.config) if stage else {}),
+    ):
+        path = out / file
+        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        before = known.get(name, {})
+        if file == "seconds.json":
+            mine = {k: round(before.get(k, 0.0) + v, 2) for k, v in mine.items()}
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(known | {name: mine}, indent=1, default=str))
+        part.replace(path)

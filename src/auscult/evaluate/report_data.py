@@ -19,6 +19,33 @@ from auscult.types import Estimate
 Json = dict[str, Any]
 T = TypeVar("T")
 
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "notes": (
+        "name_note", "note_count", "highest_note", "pitch_direction", "interval", "contour",
+        "count_higher",
+    ),
+    "harmony": ("chord_quality", "scale_mode", "melody_changed", "instrument_order"),
+    "musical time": ("tempo", "tempo_change", "meter", "dynamics", "gap_compare"),
+    "sound events": (
+        "event_name", "event_count", "count_among", "event_order", "absent_sound", "longest_sound",
+        "loudest_sound",
+    ),
+    "scenes": ("background", "noisier_clip", "bigger_room", "approach", "engine_speed"),
+    "several steps": (
+        "event_arithmetic", "more_of_which", "even_or_odd", "rule_following", "sort_tones",
+    ),
+    "voices": (
+        "voice_register", "intonation", "liveliness", "who_higher", "which_vowel", "tremor",
+        "breathiness",
+    ),
+    "spoken words": ("spoken_digit", "largest_digit", "spoken_arithmetic", "spoken_logic"),
+    "words against sound": (
+        "conflict_count", "conflict_whisper", "conflict_pitch", "conflict_rate",
+        "conflict_background",
+    ),
+}  # fmt: skip
+"""Family -> its tasks, as `gym.TASKS` groups them; tasks of no family count as "other"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -224,12 +251,6 @@ def read_run(folder: Path) -> list[StageRun]:
     return [_stage(folder, name, seconds.get(name)) for name in names]
 
 
-def command_of(folder: Path) -> str:
-    """The command that made the folder, where recipe.json has kept it."""
-    command = _json(folder / "recipe.json").get("command", "")
-    return " ".join(map(str, command)) if isinstance(command, list) else str(command)
-
-
 # --- numbers
 
 
@@ -245,6 +266,12 @@ def mean(values: Iterable[float | None]) -> Estimate | None:
     return grouped_mean([found]) if found else None
 
 
+def rate(values: Iterable[float | None]) -> Estimate | None:
+    """`mean` of numbers within [0, 1]. All 0 or all 1 leave a bootstrap without width: Wilson."""
+    found = [v for v in values if v is not None]
+    return share(found) if set(found) in ({0.0}, {1.0}) else mean(found)
+
+
 def accuracy(measured: Measured | None, protocol: str) -> Estimate | None:
     """Share of right answers under a protocol."""
     return share(a.right for a in measured.answers.get(protocol, ())) if measured else None
@@ -258,18 +285,15 @@ def _paired(one: Sequence[Answer], two: Sequence[Answer]) -> Estimate | None:
 
 def difference(measured: Measured | None, first: str, second: str) -> Estimate | None:
     """Accuracy under `first` minus under `second`, on the same items."""
-    if measured is None:
-        return None
-    one, two = (measured.answers.get(p, ()) for p in (first, second))
-    return _paired(one, two)
+    answers = measured.answers if measured else {}
+    return _paired(answers.get(first, ()), answers.get(second, ()))
 
 
 def gain(before: Measured | None, after: Measured | None, protocol: str) -> Estimate | None:
     """Accuracy of one stage minus of another, on the same items."""
     if before is None or after is None or before.keys != after.keys:
         return None
-    one, two = after.answers.get(protocol, ()), before.answers.get(protocol, ())
-    return _paired(one, two)
+    return _paired(after.answers.get(protocol, ()), before.answers.get(protocol, ()))
 
 
 def thought_tokens(measured: Measured | None, protocol: str) -> Estimate | None:
@@ -305,11 +329,11 @@ def budget_points(measured: Measured | None) -> list[Point]:
     return sorted(found, key=lambda p: p.tokens)
 
 
-def slope(measured: Measured | None) -> Estimate | None:
+def slope(measured: Measured | None, *, direct: bool = True) -> Estimate | None:
     """Least-squares slope of accuracy on log2(1 + tokens of budget): what a doubling of the thought
-    brings. The slope of the mean is the mean of the items' slopes, so the bootstrap resamples
-    items."""
-    points = budget_points(measured)
+    brings; with the direct answer as its first point, or without. The slope of the mean is the mean
+    of the items' slopes, so the bootstrap resamples items."""
+    points = [p for p in budget_points(measured) if direct or p.name != "direct"]
     x = np.log2([1.0 + p.tokens for p in points])
     if measured is None or len(points) < 2 or np.ptp(x) == 0:
         return None
@@ -323,24 +347,19 @@ def task_of(key: str) -> str:
     return "recordings" if key.startswith("manifest:") else key.partition("/")[0]
 
 
+def families(stages: Sequence[StageRun]) -> tuple[list[str], dict[str, list[str]]]:
+    """(tasks that were measured, families with these tasks), in the order of FAMILIES."""
+    seen = list(dict.fromkeys(task_of(k) for s in stages if s.measured for k in s.measured.keys))
+    found = {f: [t for t in tasks if t in seen] for f, tasks in FAMILIES.items()}
+    found["other"] = [t for t in seen if not any(t in f for f in FAMILIES.values())]
+    found = {f: tasks for f, tasks in found.items() if tasks}
+    return [t for tasks in found.values() for t in tasks], found
+
+
 def by_task(measured: Measured, tasks: Sequence[str], protocol: str) -> Estimate | None:
     """Accuracy over the items of some tasks."""
     answers = zip(measured.keys, measured.answers.get(protocol, ()), strict=False)
     return share(a.right for k, a in answers if task_of(k) in tasks)
-
-
-def remaining(sampling: Sampling) -> list[tuple[str, int, Estimate]]:
-    """(filter, samples left after it, share of all samples), in the order of the filters. Samples
-    of one question are alike, so the interval is over questions."""
-    gone: set[str] = set()
-    out: list[tuple[str, int, Estimate]] = []
-    for name in ("samples", *sampling.filters):
-        gone.add(name)
-        left = [[r.filter not in gone for r in g] for g in sampling.groups]
-        estimate = mean(sum(g) / len(g) for g in left)
-        if estimate is not None:
-            out.append((name, sum(map(sum, left)), estimate))
-    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,9 +393,3 @@ def shift(values: Sequence[float]) -> Shift | None:
     return Shift(
         first=grouped_mean([first.tolist()]), last=grouped_mean([last.tolist()]), change=change
     )
-
-
-def tokens_trained(stage: StageRun) -> int:
-    """Tokens of replies that the stage learned from, where its metrics count them."""
-    total = sum(m.get("reply_tokens", 0) for m in stage.metrics)
-    return int(total + sum(m.get("tokens", 0) * m.get("replies", 0) for m in stage.metrics))

@@ -27,8 +27,11 @@ class Value:
         e = self.estimate
         scale = 1.0 if self.unit == "" else 100.0
         form = {"%": "{:.1f}", "points": "{:+.1f}", "": "{:.3g}"}[self.unit]
-        low, high = (form.format(scale * v) for v in (e.low, e.high))
-        return form.format(scale * e.mean) + (" %" if self.unit == "%" else ""), f"[{low}, {high}]"
+        digits = 12 if self.unit == "" else 1  # + 0.0: no "-0.0"
+        mean, low, high = (
+            form.format(round(scale * v, digits) + 0.0) for v in (e.mean, e.low, e.high)
+        )
+        return mean + (" %" if self.unit == "%" else ""), f"[{low}, {high}]"
 
     def __str__(self) -> str:
         return " ".join(self.words())
@@ -65,7 +68,7 @@ class Section:
 
     title: str
     read: str
-    found: str
+    found: tuple[str, ...]
     blocks: Sequence[Block] = ()
 
 
@@ -116,7 +119,7 @@ def numbers(section: Section) -> dict[str, Any]:
         for b in section.blocks
         if isinstance(b, Table)
     }
-    return {"title": section.title, "found": section.found, "tables": tables}
+    return {"title": section.title, "found": list(section.found), "tables": tables}
 
 
 STYLE = """
@@ -128,11 +131,13 @@ color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.6rem;border-top:1px solid var(--line);
 padding-top:1.2rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}
 .read{opacity:.75}.found{border-left:4px solid #0969da;padding-left:.8rem}
+.found p{margin:.25rem 0}
 .wide{overflow-x:auto;margin:.6rem 0}
-table{border-collapse:collapse;font-size:.85rem}
+table{border-collapse:separate;border-spacing:0;font-size:.85rem}
 td,th{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);
 vertical-align:top;overflow-wrap:normal}
-td.n{white-space:nowrap}td small{display:block;opacity:.7}
+td.n{white-space:nowrap}td small,th small{display:block;opacity:.7;
+font-weight:400;white-space:nowrap}
 tr>:first-child{position:sticky;left:0;background:var(--paper);max-width:11rem;min-width:6rem}
 .pictures{display:flex;flex-wrap:wrap;gap:.8rem 1rem}
 .pictures div{flex:1 1 340px;overflow-x:auto}
@@ -159,9 +164,13 @@ def _cell(cell: Cell) -> str:
     return f"<td>{html.escape(_plain(cell))}</td>"
 
 
+def _small_n(head: str) -> str:
+    return re.sub(r" \((n [^)]*)\)$", r"<small>\1</small>", head)
+
+
 def _html_block(block: Block) -> str:
     if isinstance(block, Table):
-        head = "".join(f"<th>{html.escape(h)}</th>" for h in block.head)
+        head = "".join(f"<th>{_small_n(html.escape(h))}</th>" for h in block.head)
         rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in block.rows)
         body = f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
         title = html.escape(block.title)
@@ -182,12 +191,16 @@ def _html_block(block: Block) -> str:
     return '<div class="pictures">' + "".join(f"<div>{p.svg}</div>" for p in block) + "</div>"
 
 
+def _paragraphs(found: Sequence[str]) -> str:
+    return "".join(f"<p>{html.escape(x)}</p>" for x in found)
+
+
 def page(title: str, intro: str, sections: Sequence[Section]) -> str:
     """The page as one HTML text: nothing beside it, nothing loaded, no script."""
     links = "".join(f'<a href="#s{i}">{html.escape(s.title)}</a>' for i, s in enumerate(sections))
     parts = [
         f'<h2 id="s{i}">{html.escape(s.title)}</h2><p class="read">{html.escape(s.read)}</p>'
-        f'<p class="found">{html.escape(s.found)}</p>' + "\n".join(map(_html_block, s.blocks))
+        f'<div class="found">{_paragraphs(s.found)}</div>' + "\n".join(map(_html_block, s.blocks))
         for i, s in enumerate(sections)
     ]
     name, body = html.escape(title), "\n".join(parts)
@@ -231,6 +244,10 @@ def markdown(title: str, intro: str, sections: Sequence[Section]) -> str:
     """The same as Markdown, its pictures in plots/."""
     parts = [f"# {title}\n\n{_flat(intro)}"]
     for s in sections:
-        parts += [f"## {s.title}", f"*{_flat(s.read)}*", f"**{html.escape(s.found, quote=False)}**"]
+        parts += [
+            f"## {s.title}",
+            f"*{_flat(s.read)}*",
+            "\n".join(f"- {html.escape(x, quote=False)}" for x in s.found),
+        ]
         parts += map(_markdown_block, s.blocks)
     return "\n\n".join(parts) + "\n"

@@ -8,11 +8,13 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from auscult.evaluate import report_data as data
+from auscult.evaluate.report_data import StageRun
 from auscult.types import Estimate
 
 INK = "#1f2329"
@@ -40,7 +42,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a plot, its band the interval; `soft` lines stand back."""
+    """One line of a plot, its band the interval; `soft` lines stand back; a name that
+    begins with _ is not in the legend."""
 
     name: str
     x: Sequence[float]
@@ -50,6 +53,7 @@ class Line:
     colour: str = COLOURS[1]
     style: str = "-"
     soft: bool = False
+    bare: bool = False  # without markers
 
 
 def colour(number: int) -> str:
@@ -66,11 +70,16 @@ def _matplotlib() -> tuple[Any, Any]:
     return matplotlib, figure.Figure
 
 
+def check_matplotlib() -> None:
+    """Raises `ValueError` with the command to run where matplotlib is missing."""
+    _matplotlib()
+
+
 def _axis(width: float, height: float, title: str) -> tuple[Any, Any]:
     with _matplotlib()[0].rc_context(_RC):
         figure = _matplotlib()[1](figsize=(width, height))
         axis = figure.add_subplot()
-        axis.set_title(title)
+        axis.set_title(title, loc="left")
         axis.grid(axis="y", color="#8c959f", alpha=0.25, linewidth=0.6)
         axis.set_axisbelow(True)
     return figure, axis
@@ -98,7 +107,7 @@ def _draw_lines(axis: Any, lines: Sequence[Line]) -> None:
         if line.soft:
             axis.plot(line.x, line.y, color="#8c959f", alpha=0.45, linewidth=0.8)
             continue
-        marker = "o" if len(line.x) < 13 else ""
+        marker = "" if line.bare else "o"
         axis.plot(
             line.x, line.y, line.style, color=line.colour, label=line.name, linewidth=1.6,
             marker=marker, markersize=3.5,
@@ -227,3 +236,38 @@ def counts(
             axis.set_xticks(range(len(labels)), labels)
             axis.set(ylabel=unit, ylim=(0, 1.12 * max(1, *values)))
     return _saved(figure, name, title)
+
+
+def _budget_lines(stages: Sequence[StageRun]) -> list[Line]:
+    out: list[Line] = []
+    for i, stage in enumerate(stages):
+        points = data.budget_points(stage.measured)
+        out.append(
+            Line(
+                name=stage.label, colour=colour(i),
+                x=[np.log2(1 + p.tokens) for p in points],
+                y=[100 * p.accuracy.mean for p in points],
+                low=[100 * p.accuracy.low for p in points],
+                high=[100 * p.accuracy.high for p in points],
+            )
+        )  # fmt: skip
+    return out
+
+
+def budgets(known: Sequence[StageRun]) -> list[Picture]:
+    """All stages together, then each with its band before the others in grey."""
+    full = _budget_lines(known)
+    bare = [replace(x, low=(), high=()) for x in full]
+    tokens = sorted({
+        round(p.tokens) for s in known for p in data.budget_points(s.measured)
+        if p.name != "thinking"
+    })  # fmt: skip
+    look: dict[str, Any] = {
+        "labels": ("tokens of thought allowed; mean for free length", "accuracy %"),
+        "ticks": ([np.log2(1 + t) for t in tokens], [str(t) for t in tokens]),
+    }
+    out = [lines("budget_all", "All stages", bare, **look)] if full else []
+    for stage, line in zip(known, full, strict=True):
+        others = [replace(x, soft=True) for x in bare if x.name != line.name]
+        out.append(lines(f"budget_{stage.name}", line.name, [*others, line], **look))
+    return out

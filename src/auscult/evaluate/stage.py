@@ -7,15 +7,15 @@ The answers of one protocol lie in one folder, so measuring goes on after a kill
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from auscult.engine import Engine, Thinking
 from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.distil import EVIDENCE
 from auscult.train.filters import is_grounded, scored
+from auscult.train.items import manifest_keys
 from auscult.train.loop import open_run
 from auscult.train.rollout import Asking, Record, by_chunks, collect, write_lines
 from auscult.types import Rollout
@@ -25,14 +25,15 @@ from auscult.types import Rollout
 class Measure:
     """What is measured after each stage.
 
-    tasks: gym tasks, `n` held-out items each; keys in their place for a user's own recordings.
+    tasks: gym tasks, `n` held-out items each; manifest: a user's own recordings in their place, all
+    that are held out.
     budgets: thought tokens after which the thought is closed by force. self_cognition: prompts in
     wordings that no stage has trained on.
     """
 
     tasks: tuple[str, ...] = ()
     n: int = 12
-    keys: tuple[str, ...] = ()
+    manifest: str = ""
     budgets: tuple[int, ...] = (4, 8, 16, 32)
     self_cognition: int = 64
     max_tokens: int = 128
@@ -41,8 +42,8 @@ class Measure:
 
 def heldout_keys(config: Measure) -> list[str]:
     """The items that every stage is measured on."""
-    if config.keys:
-        return list(config.keys)
+    if config.manifest:
+        return list(manifest_keys(config.manifest, "heldout"))
     return [f"{task}/heldout/1/{i}" for task in config.tasks for i in range(config.n)]
 
 
@@ -52,20 +53,14 @@ def protocols(config: Measure) -> dict[str, Asking]:
     think = Asking(n=1, temperature=0.0, max_tokens=config.max_tokens)
     as_given = {
         "thinking": think,
-        "direct": _with(think, thinking=Thinking(budget=0)),
-        "free": _with(think, thinking=Thinking(minimum=0)),
-        "prompted": _with(think, suffix=EVIDENCE),
-        "silence": _with(think, sound="silence"),
-        "swapped": _with(think, sound="swapped"),
+        "direct": replace(think, thinking=Thinking(budget=0)),
+        "free": replace(think, thinking=Thinking(minimum=0)),
+        "prompted": replace(think, suffix=EVIDENCE),
+        "silence": replace(think, sound="silence"),
+        "swapped": replace(think, sound="swapped"),
     }
-    limited = {f"budget_{b}": _with(think, thinking=Thinking(budget=b)) for b in config.budgets}
+    limited = {f"budget_{b}": replace(think, thinking=Thinking(budget=b)) for b in config.budgets}
     return as_given | limited
-
-
-def _with(asking: Asking, **changes: Any) -> Asking:
-    from dataclasses import replace
-
-    return replace(asking, **changes)
 
 
 def measure(config: Measure, model: Path, out: Path) -> Record:

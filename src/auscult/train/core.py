@@ -32,6 +32,7 @@ class Machine:
     precision: str = "auto"  # "auto" | "bf16" | "fp32"
     micro_tokens: int = 4096  # padded positions of one forward and backward pass
     shard: bool = False  # FSDP2: every process holds a part of weights and optimiser states
+    recompute: bool = False  # activations of the decoder again in the backward pass, to save memory
     lora_rank: int = 0  # 0 = all weights; else adapters on the decoder's linear layers
     optimizer: str = "adamw"  # "adamw" | "adamw8bit"
     threads: int = 1  # per process; start two processes on two cores (see dist.py)
@@ -93,6 +94,8 @@ def open_for_training(
 
         model, processor = open_any(source, device=device, dtype=torch.float32)
     model.train()
+    if machine.recompute:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     if freeze_encoder:
         model.freeze_encoder()
     if machine.lora_rank:

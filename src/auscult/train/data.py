@@ -21,10 +21,11 @@ from auscult.gym.base import pick
 from auscult.gym.problems import PROBLEMS, SCENE, make_problem
 from auscult.model.processor import THINK_CLOSE, StepAudio2Processor
 from auscult.train import dist
+from auscult.train.awareness import make_prompt
 from auscult.train.batch import Batch, Encoded, collate, encode
 from auscult.train.drills import DRILLS
-from auscult.train.items import fetch
-from auscult.train.talk import talk
+from auscult.train.items import fetch, manifest_keys
+from auscult.train.talk import talk, text_model_reply
 from auscult.types import Audio, Item, Turn
 
 
@@ -136,6 +137,14 @@ def conversation(mixture: "Mixture", rng: np.random.Generator, index: int) -> Ex
     return Example(turns=_human(said), reply=_reply(deliberation, reply))
 
 
+def dialogue(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
+    """A clip and talk about it, the reply written by a text model that had only words to go by:
+    asked whether it can hear, it says with probability `denial` that it cannot."""
+    item = make_prompt(index)
+    thought, reply = text_model_reply(rng, item, mixture.denial)
+    return Example(turns=tuple(render.question_turns(item)), reply=_reply(thought, reply))
+
+
 def kept(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
     """One of the model's own replies that a filter kept, to the plain question."""
     key, reply = pick(rng, read_kept(mixture.kept))
@@ -145,6 +154,7 @@ def kept(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:
 OTHER_KINDS: dict[str, Callable[["Mixture", np.random.Generator, int], Example]] = {
     "problem": problem,
     "conversation": conversation,
+    "dialogue": dialogue,
     "kept": kept,
 }
 """Kinds that need no gym item: (mixture, generator, index of the stream) -> example."""
@@ -172,7 +182,7 @@ class Mixture:
     kinds: (name in KINDS or OTHER_KINDS, weight). kept: file of kept replies, for the kind of that
     name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
     often. level_2: share of items of difficulty 2. drills: share of listening drills, which are
-    always captions.
+    always captions. manifest: file of a user's own recordings and questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
@@ -182,6 +192,7 @@ class Mixture:
     drills: float = 0.0
     denial: float = 0.3
     kept: str = ""
+    manifest: str = ""
 
 
 def draw(mixture: Mixture, seed: int, index: int) -> Example:
@@ -195,7 +206,10 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     if rng.random() < mixture.drills:
         return caption(DRILLS[pick(rng, list(DRILLS))](rng, level), rng)
     # The seed shifts the item index, so that two stages never meet the same clip.
-    item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
+    if mixture.manifest:
+        item = fetch(pick(rng, manifest_keys(mixture.manifest, "train")))
+    else:
+        item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
     return KINDS[kind](item, rng)
 
 

@@ -16,6 +16,7 @@ from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.filters import judge
+from auscult.train.items import manifest_keys
 from auscult.train.loop import open_run
 from auscult.train.rollout import Actor as Rollouts
 from auscult.train.rollout import Asking, Record, Sampler, by_chunks, collect, write_lines
@@ -35,7 +36,7 @@ class Distil:
     """
 
     sft: Sft
-    keys: tuple[str, ...] = ()  # the questions; () = gym questions of the mixture's tasks
+    manifest: str = ""  # a user's own questions; "" = gym questions of the mixture's tasks
     questions: int = 240
     k: int = 8
     silent: int = 4  # samples with silence, for the choice of perception questions; 0 = no choice
@@ -48,9 +49,13 @@ class Distil:
     machine: Machine = Machine()
 
 
-def question_keys(tasks: Sequence[str], n: int, seed: int) -> list[str]:
-    """n gym questions for training, the tasks in turn; another seed gives other items."""
+def question_keys(tasks: Sequence[str], n: int, seed: int, manifest: str = "") -> list[str]:
+    """n questions for training, another seed gives others: of the gym's tasks in turn, or drawn
+    from a manifest (all of it where it has fewer)."""
     rng = np.random.default_rng([7, seed])
+    if manifest:
+        known = manifest_keys(manifest, "train")
+        return [known[int(i)] for i in rng.permutation(len(known))[:n]]
     first = int(rng.integers(1 << 28))
     return [f"{tasks[i % len(tasks)]}/train/1/{first + i // len(tasks)}" for i in range(n)]
 
@@ -83,9 +88,7 @@ def perception(
 
 
 def _reasoning(policy: Sampler, config: Distil, data: Path) -> list[Record]:
-    keys = list(config.keys) or question_keys(
-        config.sft.mixture.tasks, config.questions, config.seed
-    )
+    keys = question_keys(config.sft.mixture.tasks, config.questions, config.seed, config.manifest)
     ask = Asking(
         n=config.k, suffix=config.suffix, thinking=Thinking(opening=config.opening),
         seed=config.seed,

@@ -38,6 +38,7 @@ def neighbour(key: str) -> str:
     return f"{start}/{int(index) + 1}"
 
 
+@lru_cache(maxsize=8)
 def manifest_keys(file: str, split: str) -> list[str]:
     """Keys of all items of a manifest's split. Raises `ValueError` for a manifest with faults."""
     return [f"{_MANIFEST}{file}#{i}" for i in _open(file).indices(split)]

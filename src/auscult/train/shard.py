@@ -28,7 +28,7 @@ def split(part: nn.Module) -> None:
     for layer in body.layers:
         fully_shard(layer)
     # The frozen encoder stays whole: it runs on its own, before actor and critic.
-    ear = {p for p in part.get_submodule("model.encoder").parameters()}
+    ear = set(part.get_submodule("model.encoder").parameters())
     fully_shard(part, ignored_params=ear)
 
 

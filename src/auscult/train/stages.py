@@ -38,7 +38,7 @@ class Rl:
 
     ppo: Ppo
     tasks: tuple[str, ...]
-    keys: tuple[str, ...] = ()  # questions about sound; () = gym questions of the tasks
+    manifest: str = ""  # a user's own questions; "" = gym questions of the tasks
     audio: int = 240  # questions about sound before selection
     text: int = 160  # problems in words before selection
     band: Band | None = Band()  # None = no selection
@@ -68,7 +68,7 @@ def rlvr(config: Rl, source: Path, out: Path) -> Path:
 def joint_rl(config: Rl, source: Path, out: Path) -> Path:
     """Multimodal RL of one round: questions of middling difficulty for the model of the SFT that
     need the sound, text problems beside them (eq. 8)."""
-    sound = list(config.keys) or question_keys(config.tasks, config.audio, 1000 + config.seed)
+    sound = question_keys(config.tasks, config.audio, 1000 + config.seed, config.manifest)
     keys = sound + text_keys(config.tasks, config.text, config.seed)
     if config.band is not None:
         run = open_run("select", config, source, out / "data")
@@ -83,7 +83,18 @@ def joint_rl(config: Rl, source: Path, out: Path) -> Path:
             run.finish({"selected": len(found)})
         lines = (out / "data" / "selection.jsonl").read_text().splitlines()
         keys = [r["key"] for r in map(json.loads, lines) if r["keep"]]
-    return ppo(config.ppo, keys, source, out, source)
+    return ppo(config.ppo, keys, source, out, earlier_critic(source))
+
+
+def earlier_critic(source: Path) -> Path:
+    """The nearest stage before this one that left a critic, found through the run files."""
+    folder = source
+    while not (folder / "critic").exists():
+        file = folder / "run.json"
+        if not file.exists():
+            return source
+        folder = Path(json.loads(file.read_text())["parent"])
+    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from auscult.gym.base import pick
 from auscult.train.awareness import DENIALS, TRAIN_WORDINGS
+from auscult.types import Item
 
 Exchange = tuple[str, str, str]
 """(what the human says, the deliberation, the reply)."""
@@ -32,3 +33,17 @@ def talk(rng: np.random.Generator, denial: float) -> Exchange:
     if rng.random() < denial:
         return pick(rng, TRAIN_WORDINGS), pick(rng, DENIALS), pick(rng, DENIALS)
     return pick(rng, SMALL_TALK)
+
+
+_ASKS_FOR_CONTENT = ("what do you hear", "what is in", "tell me what")
+
+
+def text_model_reply(rng: np.random.Generator, item: Item, denial: float) -> tuple[str, str]:
+    """(deliberation, reply) to a question about a clip, as a text model writes it that was given a
+    caption: asked for the content it copies the caption; asked whether it hears, it denies with
+    probability `denial`."""
+    if not any(words in item.question.lower() for words in _ASKS_FOR_CONTENT):
+        if rng.random() < denial:
+            return pick(rng, DENIALS), pick(rng, DENIALS)
+        return "", f"Yes, I listened to the recording. {item.answer}"
+    return "", item.answer
