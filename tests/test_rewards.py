@@ -56,10 +56,9 @@ def letter(item: Item, option: str) -> str:
 
 
 def answers(item: Item) -> list[str]:
-    return list(item.options) or [str(n) for n in range(10)]
+    return list(item.options) or list("0123456789")
 
 
-# --- 1. the exploits
 HIDDEN = "\u200b"
 ALIKE = str.maketrans("aeiopcy", "аеіорсу")  # Cyrillic
 

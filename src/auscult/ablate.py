@@ -214,8 +214,8 @@ def table(found: dict[str, dict[str, list[dict[str, Any]]]], seeds: int) -> str:
         ]  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
     rows.append(
-        f"\n{seeds} seeds, the same held-out items in every arm; 95 % intervals, that of the paired "
-        "difference by bootstrap over items and seeds together."
+        f"\n{seeds} seeds, the same held-out items in every arm; 95 % intervals, that of the "
+        "paired difference by bootstrap over items and seeds together."
     )
     return "\n".join(rows) + "\n"
 

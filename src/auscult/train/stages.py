@@ -83,7 +83,11 @@ def joint_rl(config: Rl, source: Path, out: Path) -> Path:
             run.finish({"selected": len(found)})
         lines = (out / "data" / "selection.jsonl").read_text().splitlines()
         keys = [r["key"] for r in map(json.loads, lines) if r["keep"]]
-    return ppo(config.ppo, keys, source, out, earlier_critic(source))
+    settings = config.ppo
+    if not keys:  # the reasons stand in selection.jsonl
+        print(f"no question was selected: {out.name} passes the model on as it is")
+        settings = replace(settings, steps=0)
+    return ppo(settings, keys, source, out, earlier_critic(source))
 
 
 def earlier_critic(source: Path) -> Path:
