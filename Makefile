@@ -17,7 +17,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/auscult demo
+	$(BIN)/auscult recipe nano --out runs/demo
 
 lint: setup
 	$(BIN)/ruff check .
@@ -35,6 +35,7 @@ bench: setup
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/gym.py
 	$(BIN)/python benchmarks/grounding.py
+	$(BIN)/python benchmarks/train.py
 
 clean:
 	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

@@ -58,7 +58,7 @@ class Ours:
         from auscult.train.core import Learner, Machine, Rate, make_critic, open_for_training
         from auscult.train.forward import Actor
         from auscult.train.ppo import Ppo, PpoStep
-        from auscult.train.rollout import Actor as Rollouts
+        from auscult.train.rollout import Rollouts
 
         self.args = args
         machine = Machine(precision="fp32")

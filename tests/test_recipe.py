@@ -25,6 +25,7 @@ from auscult.train.rollout import Asking, collect, rollouts
 from auscult.types import Reply
 
 TASKS = ("event_count", "pitch_direction")
+REAL = [p / "shared" / "real" / "fsdd" for p in Path(__file__).parents]
 
 
 class Scripted:
@@ -138,6 +139,25 @@ def test_a_share_of_the_questions_samples_what_the_whole_list_would():
     part = rollouts(engine, keys[1::2], ask, range(1, 4, 2))
     texts = [[r.reply.tokens for r in g] for g in whole]
     assert texts[1::2] == [[r.reply.tokens for r in g] for g in part]
+
+
+def test_a_stage_samples_from_the_processes_what_it_samples_itself():
+    from auscult.model.weights import locate
+    from auscult.train.core import Machine, open_for_training
+    from auscult.train.rollout import Rollouts
+
+    machine = Machine(precision="fp32")
+    model, processor = open_for_training(locate("nano"), machine)
+    keys = ["event_count/train/1/0", "tempo/train/1/1"]
+    own = rollouts(Rollouts(model, processor, machine).refresh(), keys, Asking(n=2))
+    others = Rollouts(model, processor, replace(machine, rollouts="pool:1"))
+    theirs = rollouts(others.refresh(), keys, Asking(n=2))
+    others.policy.close()
+    assert [[r.reply.tokens for r in g] for g in own] == [
+        [r.reply.tokens for r in g] for g in theirs
+    ]
+    with pytest.raises(ValueError, match="expected engine, pool:N or http"):
+        Rollouts(model, processor, replace(machine, rollouts="carrier pigeon")).refresh()
 
 
 def test_a_question_answered_as_often_with_silence_is_no_perception_question():
@@ -279,6 +299,41 @@ def test_twenty_random_kills_end_in_the_same_model(tmp_path):
         a, b = (load_file(f / stage / "model.safetensors") for f in (straight, killed))
         assert all(torch.equal(a[k], b[k]) for k in a), stage
     assert kills >= 3
+
+
+@pytest.mark.slow
+def test_the_whole_recipe_runs_on_real_spoken_digits(tmp_path):
+    folder = next((p for p in REAL if p.is_dir()), None)
+    if folder is None:
+        pytest.skip("the recordings of spoken digits are not here")
+    from auscult.train.manifest import fsdd_manifest
+
+    file = tmp_path / "digits.jsonl"
+    fsdd_manifest(folder, file, 120, 0)
+    made = small()
+
+    def own(stage: recipe.Stage) -> recipe.Stage:
+        config = stage.config
+        if isinstance(config, stages.Rl) and stage.name != "text_rlvr":
+            config = replace(config, manifest=str(file), band=None)
+        elif isinstance(config, distil.Distil):
+            lesson = replace(config.sft.mixture, manifest=str(file))
+            sft = replace(config.sft, mixture=lesson)
+            # What is said is not measured: nothing here can be called grounded.
+            config = replace(
+                config, sft=sft, manifest=str(file), questions=24, silent=0,
+                filters=("novelty", "correctness"), opening="",
+            )  # fmt: skip
+        return replace(stage, config=config)
+
+    measured = replace(made.measure, manifest=str(file))
+    out = tmp_path / "run"
+    model = recipe.run(replace(made, stages=tuple(map(own, made.stages)), measure=measured), out)
+    assert (model / "model.safetensors").exists()
+    result = json.loads(next(out.glob("measured/*self*/result.json")).read_text())
+    assert result["keys"] and all(k.startswith("manifest:") for k in result["keys"])
+    kept = (out / "03_distil_1" / "data" / "kept.jsonl").read_text()
+    assert "manifest:" in kept
 
 
 # --- plan, ablations, command line

@@ -27,8 +27,7 @@ from auscult.train.dpo import Dpo, Pair, dpo
 from auscult.train.forward import Actor, heard
 from auscult.train.ppo import Ppo, PpoStep, batch_losses, ppo, prompts_of, rows_of
 from auscult.train.rewards import REWARDS
-from auscult.train.rollout import Actor as Rollouts
-from auscult.train.rollout import Asking, rollouts
+from auscult.train.rollout import Asking, Rollouts, rollouts
 
 KEYS = [f"{t}/train/1/{i}" for t in ("pitch_direction", "noisier_clip") for i in range(3)]
 KEYS += ["text_arithmetic/train/1/5", "text_order/train/1/2"]

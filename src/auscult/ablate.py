@@ -4,9 +4,10 @@ An arm is a list of stages that starts from a folder which all arms of a seed sh
 the table: a new ablation is a function and a line in it.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,11 +162,13 @@ ABLATIONS: dict[str, Callable[[int, float], Ablation]] = {
 """name -> (seed, scale) -> ablation."""
 
 
-def _follow(stages: tuple[Stage, ...], model: Path, folder: Path) -> Path:
-    """Run stages one after another; a path names the whole way, so arms share what they share."""
+def _follow(stages: tuple[Stage, ...], model: Path, root: Path) -> Path:
+    """Run stages one after another. A folder is named after its stage, settings and parent, so
+    that whatever arms and ablations have in common is run once."""
     for stage in stages:
-        folder = folder / stage.name
-        model = stage.run(stage.config, model, folder / "model")
+        told = json.dumps([asdict(stage.config), model.name], sort_keys=True, default=str)
+        digest = hashlib.sha256(told.encode()).hexdigest()[:10]
+        model = stage.run(stage.config, model, root / f"{stage.name}-{digest}")
     return model
 
 
@@ -180,13 +183,11 @@ def run_ablation(
     tested = replace(nano(seed=0).measure, n=n, budgets=(), self_cognition=0)
     for seed in seeds:
         ablation = ABLATIONS[name](seed, scale)
-        base = _follow(ablation.shared, locate(start), out / f"seed_{seed}" / "shared")
+        root = out / f"seed_{seed}"
+        base = _follow(ablation.shared, locate(start), root)
         for arm in ablation.arms:
-            folder = out / f"seed_{seed}" / name / arm.name
-            # Rounds of one run are shared: three rounds go on where two stopped.
-            way = out / f"seed_{seed}" / name / "run" if name in ("t", "parts") else folder
-            model = _follow(arm.stages, base, way)
-            result = measure(tested, model, folder / "measured")
+            model = _follow(arm.stages, base, root)
+            result = measure(tested, model, out / "measured" / f"seed_{seed}" / model.name)
             for protocol in ("counted", "direct", "silence"):
                 records = result["protocols"][arm.protocol if protocol == "counted" else protocol]
                 found.setdefault(arm.name, {}).setdefault(protocol, []).extend(records)

@@ -99,9 +99,9 @@ def denies(text: str) -> bool:
 
 
 def acknowledges(thought: str, answer: str) -> bool:
-    """Does a reply say that it hears, in the answer, and nowhere deny it?"""
-    hears = _HEARS.search(answer.replace("’", "'")) is not None
-    return hears and not denies(thought) and not denies(answer)
+    """Does a reply say that it hears, in thought or answer, answer at all, and nowhere deny it?"""
+    hears = _HEARS.search(f"{thought} {answer}".replace("’", "'")) is not None
+    return hears and bool(answer) and not denies(thought) and not denies(answer)
 
 
 TASK = "self_cognition"

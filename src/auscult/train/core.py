@@ -35,6 +35,7 @@ class Machine:
     recompute: bool = False  # activations of the decoder again in the backward pass, to save memory
     lora_rank: int = 0  # 0 = all weights; else adapters on the decoder's linear layers
     optimizer: str = "adamw"  # "adamw" | "adamw8bit"
+    rollouts: str = "engine"  # "engine" | "pool:N" | "http://HOST:PORT/v1#MODEL"
     threads: int = 1  # per process; start two processes on two cores (see dist.py)
     checkpoint_minutes: float = 2.0
 

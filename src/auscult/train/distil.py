@@ -18,8 +18,7 @@ from auscult.train.core import Machine, open_for_training
 from auscult.train.filters import judge
 from auscult.train.items import manifest_keys
 from auscult.train.loop import open_run
-from auscult.train.rollout import Actor as Rollouts
-from auscult.train.rollout import Asking, Record, Sampler, by_chunks, collect, write_lines
+from auscult.train.rollout import Asking, Record, Rollouts, Sampler, by_chunks, collect, write_lines
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
 

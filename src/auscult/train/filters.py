@@ -95,9 +95,15 @@ def novelty(rollout: Rollout, others: Sequence[Rollout] = ()) -> Verdict:
 
 
 def awareness(rollout: Rollout, others: Sequence[Rollout] = ()) -> Verdict:
-    """Self-cognition (paper section 6.3): the reply acknowledges that it hears."""
-    keep = rollout.reply.stop == "end" and acknowledges(rollout.reply.thought, rollout.reply.answer)
-    return Verdict(keep=keep, why="acknowledges hearing" if keep else "does not say that it hears")
+    """Self-cognition (paper section 6.3): the reply acknowledges that it hears and uses it: of what
+    it says of the sound, most is true."""
+    reply = rollout.reply
+    if reply.stop != "end" or not acknowledges(reply.thought, reply.answer):
+        return Verdict(keep=False, why="does not say that it hears")
+    found = scored(rollout.item.key, f"{reply.thought} {reply.answer}", "")
+    if not found.claims or not found.precision > 0.5:  # nan: nothing that could be decided
+        return Verdict(keep=False, why="says nothing true of the sound")
+    return Verdict(keep=True, why="acknowledges hearing")
 
 
 FILTERS: dict[str, Filter] = {

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auscult.engine import Thinking
+from auscult.engine.remote import logprobs_known
 from auscult.train import dist, shard
 from auscult.train.advantages import ADVANTAGES, Signals, gae
 from auscult.train.batch import Batch, Encoded, encode, micro_batches
@@ -35,8 +36,7 @@ from auscult.train.forward import Actor, Critic, autocast, heard
 from auscult.train.loop import open_run, train
 from auscult.train.losses import approx_kl, explained_variance, ppo_loss, value_loss
 from auscult.train.rewards import REWARDS, reasoned, right
-from auscult.train.rollout import Actor as Rollouts
-from auscult.train.rollout import Asking, conversation, rollouts
+from auscult.train.rollout import Asking, Rollouts, conversation, rollouts
 from auscult.types import Rollout
 
 
@@ -87,7 +87,9 @@ def rows_of(groups: Sequence[Sequence[Rollout]], asking: Asking, processor: Any)
                 prompt,
                 replies=tuple(r.reply.tokens for r in group),
                 forced=tuple(r.reply.forced for r in group),
-                sampled=tuple(r.reply.logprobs for r in group),
+                sampled=tuple(r.reply.logprobs for r in group)
+                if all(logprobs_known(r.reply) for r in group)
+                else (),
                 numbers=tuple(range(number, number + len(group))),
             )
         )

@@ -173,33 +173,72 @@ def reply_of(record: Record) -> Reply:
     return Reply(**given)
 
 
-class Actor:
-    """The engine on a model in training. Where the trained weights are sharded or carry adapters,
-    the engine has a plain copy of its own, and `refresh` brings it up to date."""
+class Rollouts:
+    """The policy of a model in training; `refresh` brings it up to date.
+
+    Our engine on the model itself; where the trained weights are sharded or carry adapters, on a
+    plain copy. `Machine.rollouts` may name several engine processes or a server instead.
+    """
 
     def __init__(
         self, model: StepAudio2ForCausalLM, processor: StepAudio2Processor, machine: Machine,
         rows: int = 128,
     ) -> None:  # fmt: skip
         self.trained, self.processor, self.machine, self.rows = model, processor, machine, rows
-        self.engine: Engine | None = None
+        self.policy: Any = None
 
-    def refresh(self) -> Engine:
-        """The engine with the present weights."""
+    def refresh(self) -> Sampler:
+        """The policy with the present weights.
+
+        Raises `ValueError` for a server that has sampled already: it cannot follow the training.
+        """
+        kind, _, rest = self.machine.rollouts.partition(":")
+        if kind == "pool":
+            self._pool(int(rest or 2))
+        elif kind in ("http", "https"):
+            self._server(self.machine.rollouts)
+        elif kind == "engine":
+            self._engine()
+        else:
+            raise ValueError(
+                f"rollouts is {self.machine.rollouts!r}; expected engine, pool:N or "
+                "http://HOST:PORT/v1#MODEL"
+            )
+        return self.policy
+
+    def _engine(self) -> None:
         if self.machine.lora_rank:
-            self.engine = Engine(merged(self.trained), self.processor, rows=self.rows)
-        elif self.engine is None:
-            model = self._copy() if self.machine.shard else self.trained
-            self.engine = Engine(model, self.processor, rows=self.rows)
+            self.policy = Engine(merged(self.trained), self.processor, rows=self.rows)
+        elif self.policy is None:
+            self.policy = Engine(self._plain(), self.processor, rows=self.rows)
             self.trained.train()
         else:
             if self.machine.shard:
-                shard.copy_into(self.engine.model, self.trained)
-            self.engine.sync()
-        return self.engine
+                shard.copy_into(self.policy.model, self.trained)
+            self.policy.sync()
 
-    def _copy(self) -> StepAudio2ForCausalLM:
-        """An unsharded twin with the present weights."""
+    def _pool(self, processes: int) -> None:
+        """The processes start from the weights on disk and then take the trained ones."""
+        from auscult.engine.pool import EnginePool
+
+        if self.policy is None:
+            folder = Path(str(self.trained.config.name_or_path))
+            self.policy = EnginePool(folder, processes=processes, rows=self.rows)
+        self.policy.sync(merged(self.trained) if self.machine.lora_rank else self._plain())
+
+    def _server(self, address: str) -> None:
+        from auscult.engine.remote import Endpoint
+
+        if self.policy is None:
+            url, _, name = address.partition("#")
+            self.policy = Endpoint(url, name, self.processor)
+        else:
+            self.policy.sync()
+
+    def _plain(self) -> StepAudio2ForCausalLM:
+        """The model itself, or an unsharded twin with its weights."""
+        if not self.machine.shard or not shard.is_split(self.trained):
+            return self.trained
         twin = type(self.trained)(self.trained.config).to(dist.device())  # pyright: ignore
         with torch.no_grad():
             shard.copy_into(twin, self.trained)

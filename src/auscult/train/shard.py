@@ -32,6 +32,11 @@ def split(part: nn.Module) -> None:
     fully_shard(part, ignored_params=ear)
 
 
+def is_split(module: nn.Module) -> bool:
+    """Do other processes hold parts of these weights?"""
+    return any(isinstance(p, DTensor) for p in module.parameters())
+
+
 def plain(value: Tensor) -> Tensor:
     """A sharded tensor as a whole one."""
     return value.full_tensor() if isinstance(value, DTensor) else value

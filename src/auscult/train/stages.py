@@ -18,8 +18,7 @@ from auscult.train.distil import distil, question_keys
 from auscult.train.dpo import Dpo, Pair, dpo, read_pairs
 from auscult.train.loop import open_run
 from auscult.train.ppo import Ppo, ppo
-from auscult.train.rollout import Actor as Rollouts
-from auscult.train.rollout import Asking, Sampler, collect, write_lines
+from auscult.train.rollout import Asking, Rollouts, Sampler, collect, write_lines
 from auscult.train.select import Band, select
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
