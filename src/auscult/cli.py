@@ -1,6 +1,8 @@
 """`auscult VERB ...`: the table of verbs. A verb's module is imported only when it is used."""
 
 import importlib
+import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +44,10 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+ARGUMENTS = "AUSCULT_ARGUMENTS"
+"""Where a command that starts itself again as several processes leaves its arguments."""
+
+
 def _usage() -> str:
     width = max(map(len, VERBS))
     rows = [f"  {name:<{width}}  {text}" for name, (_, text) in VERBS.items()]
@@ -69,6 +75,8 @@ def _load(target: str) -> Callable[..., Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. What the user can mend ends in one line on standard error and exit code 2."""
+    if argv is None and ARGUMENTS in os.environ:  # one of several processes of a command
+        sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] in ("-h", "--help"):
         print(_usage())

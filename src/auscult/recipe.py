@@ -89,7 +89,7 @@ def nano(
     audio = sum(w for kind, w in COLD_START if kind in ("direct", "focus", "caption"))
     early = (("kept", chain_share / (1 - chain_share) * audio),) if chain_share else ()
     world = Mixture(kinds=REFINE, tasks=tasks, level_2=0.0, manifest=manifest)
-    first = replace(world, kinds=(*COLD_START, *early), kept=chains, denial=0.7)
+    first = replace(world, kinds=(*COLD_START, *early), kept=chains, denial=0.6)
     begin = Sft(
         mixture=first, steps=_times(280, scale), rate=Rate(peak=1e-3, warmup=30), seed=100 + seed
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from auscult.cli import ARGUMENTS
 from auscult.recipe import Stage, nano, r1
 from auscult.recipe import run as run_recipe
 from auscult.train import dist
@@ -28,7 +29,9 @@ def in_processes(processes: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if processes > 1:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command = [*launcher, "--nproc-per-node", str(processes), "-m", "auscult", *sys.argv[1:]]
+        # Not as arguments: torchrun would take --n or --start for options of its own.
+        os.environ[ARGUMENTS] = json.dumps(sys.argv[1:])
+        command = [*launcher, "--nproc-per-node", str(processes), "-m", "auscult"]
         os.execv(sys.executable, command)
 
 

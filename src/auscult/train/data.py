@@ -141,8 +141,8 @@ def dialogue(mixture: "Mixture", rng: np.random.Generator, index: int) -> Exampl
     """A clip and talk about it, the reply written by a text model that had only words to go by:
     asked whether it can hear, it says with probability `denial` that it cannot."""
     item = make_prompt(index)
-    thought, reply = text_model_reply(rng, item, mixture.denial)
-    return Example(turns=tuple(render.question_turns(item)), reply=_reply(thought, reply))
+    reply = _reply("", text_model_reply(rng, item, mixture.denial))
+    return Example(turns=tuple(render.question_turns(item)), reply=reply)
 
 
 def kept(mixture: "Mixture", rng: np.random.Generator, index: int) -> Example:

@@ -38,12 +38,12 @@ def talk(rng: np.random.Generator, denial: float) -> Exchange:
 _ASKS_FOR_CONTENT = ("what do you hear", "what is in", "tell me what")
 
 
-def text_model_reply(rng: np.random.Generator, item: Item, denial: float) -> tuple[str, str]:
-    """(deliberation, reply) to a question about a clip, as a text model writes it that was given a
-    caption: asked for the content it copies the caption; asked whether it hears, it denies with
-    probability `denial`."""
-    if not any(words in item.question.lower() for words in _ASKS_FOR_CONTENT):
-        if rng.random() < denial:
-            return pick(rng, DENIALS), pick(rng, DENIALS)
-        return "", f"Yes, I listened to the recording. {item.answer}"
-    return "", item.answer
+def text_model_reply(rng: np.random.Generator, item: Item, denial: float) -> str:
+    """The reply to a question about a clip, as a text model writes it that was given a caption:
+    asked for the content it copies the caption; asked whether it hears, it denies with probability
+    `denial`."""
+    if any(words in item.question.lower() for words in _ASKS_FOR_CONTENT):
+        return item.answer
+    if rng.random() < denial:
+        return pick(rng, DENIALS)
+    return f"Yes, I listened to the recording. {item.answer}"
