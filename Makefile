@@ -24,11 +24,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# One process per core; a file's tests stay together, for what they make once.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
 bench: setup
 	$(BIN)/python benchmarks/mel.py

@@ -248,7 +248,7 @@ def _run(processes: int, **values) -> subprocess.Popen:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("shard", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_processes_end_with_the_weights_of_one(shard, source, tmp_path):  # noqa: F811
     """Plain copies, and FSDP2 shards over gloo: rollouts, losses and weights are the same."""
     one = replace(PPO, steps=2)
@@ -272,7 +272,7 @@ def test_two_processes_end_with_the_weights_of_one(shard, source, tmp_path):  # 
             torch.testing.assert_close(first[key], second[key], rtol=1e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("shard", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_weights(shard, source, tmp_path):  # noqa: F811
     processes = 2 if shard else 1
     given = {"source": str(source), "shard": shard, "minutes": 0.0005, "steps": 8}

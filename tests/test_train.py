@@ -19,12 +19,14 @@ from safetensors.torch import load_file
 from auscult import gym
 from auscult.gym import render
 from auscult.model import StepAudio2ForCausalLM
-from auscult.train import checkpoint, dist
+from auscult.recipe import nano
+from auscult.train import awareness, checkpoint, dist
 from auscult.train.batch import collate
 from auscult.train.core import Learner, Machine, Rate
-from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded
+from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded, read_kept
 from auscult.train.drills import DRILLS
 from auscult.train.sft import Sft, losses, sft
+from auscult.train.talk import text_model_reply
 
 TASKS = ("pitch_direction", "event_count", "noisier_clip")
 MIXTURE = Mixture(kinds=(("chain", 0.5), ("direct", 0.3), ("twin_chain", 0.2)), tasks=TASKS)
@@ -109,6 +111,39 @@ def test_the_stream_is_a_pure_function_of_seed_and_index():
     assert a.reply == b.reply and a.turns[0].text == b.turns[0].text
     others = {draw(MIXTURE, 3, i).turns[0].text + draw(MIXTURE, 3, i).reply for i in range(20)}
     assert len(others) > 10
+
+
+def test_kinds_without_a_gym_item_are_drawn_too(tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(json.dumps({"key": "tempo/train/1/3", "reply": "I hear.\n</think>\n60"}) + "\n")
+    for kind, clips in (("problem", 0), ("conversation", 0), ("dialogue", 1), ("kept", 1)):
+        mixture = Mixture(kinds=((kind, 1.0),), kept=str(kept))
+        example = draw(mixture, 1, 5)
+        assert len(example.turns[0].clips) == clips and "</think>" in example.reply
+        assert example.reply == draw(mixture, 1, 5).reply
+    with pytest.raises(ValueError, match="needs the file of kept replies"):
+        draw(Mixture(kinds=(("kept", 1.0),)), 1, 5)
+    kept.write_text("")
+    read_kept.cache_clear()
+    with pytest.raises(ValueError, match="every sample was rejected"):
+        draw(Mixture(kinds=(("kept", 1.0),), kept=str(kept)), 1, 5)
+
+
+def test_the_cold_start_shows_no_chain_about_sound_without_words_beside_it():
+    stage = nano(seed=0).stages[0]
+    for i in range(300):
+        example = draw(stage.config.mixture, stage.config.seed, i)
+        thought = example.reply.split("</think>")[0].strip()
+        if example.turns[0].clips and thought:
+            assert "Scene" in example.turns[0].text and thought.startswith("I read")
+
+
+def test_a_text_model_denies_only_where_it_is_asked_whether_it_hears(rng):
+    said = [text_model_reply(rng, awareness.make_prompt(i), 1.0) for i in range(16)]
+    asked = [awareness.make_prompt(i).question for i in range(16)]
+    content = ("What do you hear", "Tell me what", "What is in")
+    for question, reply in zip(asked, said, strict=True):
+        assert awareness.denies(reply) != any(c.lower() in question.lower() for c in content)
 
 
 def test_batches_started_in_the_middle_are_the_same(processor):
