@@ -25,6 +25,7 @@ from auscult.train.batch import collate
 from auscult.train.core import Learner, Machine, Rate
 from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded, read_kept
 from auscult.train.drills import DRILLS
+from auscult.train.run import config_hash
 from auscult.train.sft import Sft, losses, sft
 from auscult.train.talk import text_model_reply
 
@@ -192,6 +193,18 @@ def test_a_stage_trains_freezes_the_ear_and_is_skipped_when_done(source, tmp_pat
     assert (out / "model.safetensors").stat().st_mtime_ns == stamp
     with pytest.raises(ValueError, match="holds a run with another configuration"):
         sft(replace(CONFIG, rate=Rate(peak=3e-3)), source, out)
+
+
+def test_a_run_is_told_by_what_its_files_hold_and_not_where_they_lie(tmp_path):
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    a.write_text("x")
+    b.write_text("x")
+    one, two = ({"mixture": {"kept": str(f), "seed": 1}} for f in (a, b))
+    assert config_hash(one, "p") == config_hash(two, "p")
+    b.write_text("y")
+    assert config_hash(one, "p") != config_hash(two, "p")
+    fast = {"mixture": {"kept": str(a), "seed": 1}, "machine": {"threads": 7}}
+    assert config_hash(fast, "p") == config_hash(one | {"machine": {}}, "p")
 
 
 def test_training_lowers_the_loss(source, tmp_path):

@@ -57,13 +57,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+_FILES = ("kept", "manifest", "chains")
+"""Settings that name a file: what it holds counts, not where it lies."""
+
+
 def _counted(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without what changes only speed, at any depth."""
-    return {
-        k: _counted(v) if isinstance(v, dict) else v  # pyright: ignore[reportUnknownArgumentType]
-        for k, v in config.items()
-        if k not in _MACHINE_ONLY
-    }
+    return {k: _value(k, v) for k, v in config.items() if k not in _MACHINE_ONLY}
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _counted(value)  # pyright: ignore[reportUnknownArgumentType]
+    if name in _FILES and value and Path(value).is_file():
+        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return value
 
 
 def config_hash(config: dict[str, Any], parent: str) -> str:
