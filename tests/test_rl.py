@@ -78,9 +78,11 @@ def test_old_logprobs_recomputed_for_several_updates_start_at_ratio_one_and_leav
     rows, groups = _sampled(step)
     actor = learner.parts["actor"]
     batches = [heard(actor.model, b) for b in micro_batches(rows, 4096)]
-    old = step._before(actor, batches)
-    for batch, before in zip(batches, old, strict=True):
+    critic = learner.parts["critic"]
+    for batch in batches:
+        before, values = step._before(actor, critic, batch)
         assert torch.equal(actor(batch)[0].detach(), before)
+        assert values is not None and torch.equal(critic(batch).detach(), values)
     metrics = step.update(rows, groups, [1.0, 0.0, 0.5] * 2, 1)
     assert metrics["approx_kl"] > 0
 
@@ -217,6 +219,29 @@ def test_an_optimiser_of_8_bit_states_trains(source, tmp_path):  # noqa: F811
     assert lines[-1]["margin"] > 0
 
 
+def test_more_processes_than_prompts_are_refused(source, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("auscult.train.dist.world", lambda: 5)
+    with pytest.raises(ValueError, match="2 prompts a step cannot be shared by 5 processes"):
+        ppo(PPO, KEYS, source, tmp_path / "out", source)
+
+
+def test_other_questions_are_another_run(source, tmp_path):  # noqa: F811
+    ppo(replace(PPO, steps=1), KEYS, source, tmp_path / "out", source)
+    with pytest.raises(ValueError, match="another configuration"):
+        ppo(replace(PPO, steps=1), KEYS[:3], source, tmp_path / "out", source)
+
+
+def test_a_server_cannot_serve_on_policy_training(source, tmp_path):  # noqa: F811
+    config = replace(PPO, machine=replace(FP32, rollouts="http://localhost:1/v1#m"))
+    with pytest.raises(ValueError, match="cannot follow the weights"):
+        ppo(config, KEYS, source, tmp_path / "out", source)
+
+
+def test_adapters_and_shards_exclude_each_other(source):  # noqa: F811
+    with pytest.raises(ValueError, match="adapters"):
+        open_for_training(source, replace(FP32, shard=True, lora_rank=2))
+
+
 def test_an_unknown_optimiser_is_named(source):  # noqa: F811
     model, _ = open_for_training(source, FP32)
     with pytest.raises(ValueError, match="expected adamw or adamw8bit"):
@@ -231,7 +256,7 @@ from dataclasses import replace
 from test_rl import KEYS, PPO, FP32
 from auscult.train.ppo import ppo
 machine = replace(FP32, shard={shard}, checkpoint_minutes={minutes})
-config = replace(PPO, machine=machine, steps={steps}, prompts=2)
+config = replace(PPO, machine=machine, steps={steps}, prompts=2, critic_warmup={warmup})
 ppo(config, KEYS, Path({source!r}), Path({out!r}), Path({source!r}))
 """
 
@@ -254,7 +279,7 @@ def test_two_processes_end_with_the_weights_of_one(shard, source, tmp_path):  # 
     one = replace(PPO, steps=2)
     single = ppo(one, KEYS, source, tmp_path / "one", source)
     out = tmp_path / "two"
-    process = _run(2, source=str(source), out=str(out), shard=shard, minutes=9, steps=2)
+    process = _run(2, source=str(source), out=str(out), shard=shard, minutes=9, steps=2, warmup=1)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors.decode()[-3000:]
     lines = [
@@ -275,7 +300,7 @@ def test_two_processes_end_with_the_weights_of_one(shard, source, tmp_path):  # 
 @pytest.mark.parametrize("shard", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_weights(shard, source, tmp_path):  # noqa: F811
     processes = 2 if shard else 1
-    given = {"source": str(source), "shard": shard, "minutes": 0.0005, "steps": 8}
+    given = {"source": str(source), "shard": shard, "minutes": 0.0005, "steps": 8, "warmup": 5}
     straight = tmp_path / "straight"
     process = _run(processes, out=str(straight), **given)
     _, errors = process.communicate(timeout=240)

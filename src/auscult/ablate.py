@@ -14,11 +14,10 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from auscult.evaluate.stage import measure
-from auscult.evaluate.stats import paired_difference, wilson
+from auscult.evaluate.stage import measure, thought_scores
+from auscult.evaluate.stats import wilson
 from auscult.recipe import Stage, nano
 from auscult.train import dist
-from auscult.train.data import Mixture
 from auscult.train.select import Band
 from auscult.types import Estimate
 
@@ -88,12 +87,14 @@ def selection(seed: int, scale: float) -> Ablation:
 
 
 def filters(seed: int, scale: float) -> Ablation:
-    """Which samples SFT sees; beside it the two controls: only a prompt, and true chains."""
+    """Which samples SFT sees: all new ones of questions that need the sound, right ones, right and
+    grounded ones, right ones with acoustic words, and those of the recipe's three filters. Beside
+    them the controls: only a prompt, nothing at all, true chains of the same questions."""
     s = _stages(seed, scale)
     distil = s["distil_1"]
     names = {
         "correct_grounded": ("novelty", "correctness", "grounding"),
-        "none": ("novelty",),
+        "any_answer": ("novelty",),
         "correct": ("novelty", "correctness"),
         "correct_mention": ("novelty", "correctness", "mention"),
         "all": ("novelty", "correctness", "coherence", "grounding"),
@@ -102,17 +103,14 @@ def filters(seed: int, scale: float) -> Ablation:
         Arm(name=n, stages=(replace(distil, config=replace(distil.config, filters=f)),))
         for n, f in names.items()
     ]
-    truth: Mixture = distil.config.sft.mixture
-    kinds = tuple(("chain" if kind == "kept" else kind, w) for kind, w in truth.kinds)
-    lesson = replace(distil.config.sft, mixture=replace(truth, kinds=kinds))
-    cold = s["cold_start"]
+    truth = replace(distil, name="truth", config=replace(distil.config, truth=True))
     return Ablation(
         shared=_shared(s, "cold_start", "text_rlvr"),
         arms=(
             *arms,
             Arm(name="prompt_only", stages=(), protocol="prompted"),
             Arm(name="untrained", stages=()),
-            Arm(name="true_chains", stages=(replace(cold, name="truth", config=lesson),)),
+            Arm(name="true_chains", stages=(truth,)),
         ),
     )
 
@@ -191,32 +189,59 @@ def run_ablation(
             for protocol in ("counted", "direct", "silence"):
                 records = result["protocols"][arm.protocol if protocol == "counted" else protocol]
                 found.setdefault(arm.name, {}).setdefault(protocol, []).extend(records)
-            found[arm.name].setdefault("grounding", []).extend(result["grounding"])
+            told = result["grounding"] if arm.protocol == "thinking" else _scored(result, arm)
+            found[arm.name].setdefault("grounding", []).extend(told)
     return found
+
+
+def _scored(result: dict[str, Any], arm: Arm) -> list[dict[str, Any]]:
+    """The verifier's scores of the thoughts under the arm's own protocol."""
+    answers = result["protocols"][arm.protocol]
+    return [
+        thought_scores(key, a["thought"], a["answer"])
+        for key, a in zip(result["keys"], answers, strict=True)
+    ]
+
+
+def _two_level(first: list[float], second: list[float], seeds: int) -> Estimate:
+    """Mean of first - second with a 95 % interval that resamples training seeds and items: three
+    runs say little of a fourth, and the interval shows it."""
+    d = (np.asarray(first) - np.asarray(second)).reshape(seeds, -1)
+    rng = np.random.default_rng(0)
+    means = [
+        d[rng.integers(seeds, size=seeds)][:, rng.integers(d.shape[1], size=d.shape[1])].mean()
+        for _ in range(2000)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(mean=float(d.mean()), low=float(low), high=float(high), n=d.size)
 
 
 def table(found: dict[str, dict[str, list[dict[str, Any]]]], seeds: int) -> str:
     """Markdown: accuracy, its paired difference to the first arm, direct, silence, grounding."""
     first = next(iter(found))
-    lead = "| arm | n | right % | - first arm | direct % | silence % | grounded % | surrogate % | "
-    rows = [lead + "thought tokens |", "|" + "---|" * 9]
+    lead = "| arm | n | right % | - first arm | per seed | direct % | silence % | grounded % | "
+    rows = [lead + "surrogate % | thought tokens |", "|" + "---|" * 10]
     for arm, by in found.items():
         right = [r["right"] for r in by["counted"]]
-        gap = paired_difference(right, [r["right"] for r in found[first]["counted"]])
+        base = [r["right"] for r in found[first]["counted"]]
+        gap = _two_level(right, base, seeds)
+        runs = (np.asarray(right) - np.asarray(base)).reshape(seeds, -1).mean(1)
+        each = " ".join(f"{100 * x:+.1f}" for x in runs)
         grounded = [float(g["grounded"]) for g in by["grounding"]]
         surrogate = float(np.mean([g.get("surrogate") or 0.0 for g in by["grounding"]]))
         tokens = float(np.mean([r["thought_tokens"] for r in by["counted"]]))
         cells = [
             arm, str(len(right)), _cell(wilson(sum(right), len(right))),
-            "" if arm == first else _cell(gap),
+            "" if arm == first else _cell(gap), "" if arm == first else each,
             *(_cell(wilson(sum(r["right"] for r in by[p]), len(by[p])))
               for p in ("direct", "silence")),
             _cell(wilson(sum(grounded), len(grounded))), f"{100 * surrogate:.1f}", f"{tokens:.1f}",
         ]  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
     rows.append(
-        f"\n{seeds} seeds, the same held-out items in every arm; 95 % intervals, that of the "
-        "paired difference by bootstrap over items and seeds together."
+        f"\n{seeds} seeds, the same held-out items in every arm; 95 % intervals: of shares "
+        "over all answers of these runs (Wilson), of the paired difference by bootstrap over seeds "
+        "and items."
     )
     return "\n".join(rows) + "\n"
 

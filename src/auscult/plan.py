@@ -38,7 +38,7 @@ class Line:
     replies: int
     trained: float  # tokens read by forward and backward passes
     sampled: float  # tokens written
-    gib: float  # per device
+    gib: float  # per device: the greater of loading and training
     hours: float
 
 
@@ -48,6 +48,13 @@ def _weights_gib(parameters: float, machine: Machine, hardware: Hardware, models
     bytes_each = 16 if machine.optimizer == "adamw" else 10
     share = hardware.devices if machine.shard else 1
     return models * parameters * bytes_each / share / 2**30
+
+
+def _loading_gib(parameters: float, models: float, machine: Machine) -> float:
+    """Every process opens each model whole and in float32 before it keeps its share, and the engine
+    has a whole copy and the fused weights of its own, unless a server samples."""
+    copies = models + (0 if machine.rollouts.startswith("http") else 2)
+    return copies * parameters * 4 / 2**30
 
 
 def _activations_gib(size: str, machine: Machine) -> float:
@@ -66,11 +73,12 @@ def plan(recipe: Recipe, size: str, parameters: float, hardware: Hardware) -> li
         steps, replies, trained, sampled, machine, models = _counts(stage.config, hardware)
         seconds = 6 * parameters * models * trained / speed
         seconds += sampled / (hardware.devices * hardware.decode_tokens_s)
-        gib = _weights_gib(parameters, machine, hardware, models)
+        gib = _weights_gib(parameters, machine, hardware, models) + _activations_gib(size, machine)
+        gib = max(gib, _loading_gib(parameters, models, machine))
         lines.append(
             Line(
                 stage=stage.name, steps=steps, replies=replies, trained=trained, sampled=sampled,
-                gib=gib + _activations_gib(size, machine), hours=seconds / 3600,
+                gib=gib, hours=seconds / 3600,
             )
         )  # fmt: skip
     return lines
@@ -119,7 +127,9 @@ def table(lines: list[Line], parameters: float, hardware: Hardware) -> str:
         f"{hardware.thought} tokens a reply, {hardware.prompt} a prompt; "
         f"{hardware.tflops:g} TFLOP/s at {hardware.mfu:.0%}; {hardware.decode_tokens_s:g} tokens/s "
         "sampled per device; AdamW in float32 sharded over all devices; activations of "
-        "one pass without attention maps. An estimate: nothing of it was measured."
+        "one pass without attention maps. Models are opened whole by every process: there is no "
+        "loading in parts yet, so what does not fit cannot be run by this code. An estimate: "
+        "nothing of it was measured."
     )
     return "\n".join(rows)
 

@@ -4,6 +4,8 @@ folder; a recipe is a list of stages with their configurations.
 """
 
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -93,7 +95,14 @@ def nano(
     begin = Sft(
         mixture=first, steps=_times(280, scale), rate=Rate(peak=1e-3, warmup=30), seed=100 + seed
     )
-    words = Rl(ppo=_nano_ppo(20, seed, scale), tasks=tasks, text=_times(400, scale), seed=seed)
+    words = Rl(
+        ppo=_nano_ppo(20, seed, scale),
+        tasks=tasks,
+        audio=0,
+        text=_times(400, scale),
+        band=None,
+        seed=seed,
+    )
     prefer = Dpo(steps=_times(24, scale), seed=seed)
     return Recipe(
         start=start,
@@ -151,14 +160,16 @@ def r1(*, start: str, manifest: str, rounds: int = 3, k: int = 16, seed: int = 0
     mixture = Mixture(kinds=(("direct", 0.8), ("problem", 0.15), ("conversation", 0.05)),
                       manifest=manifest)  # fmt: skip
     rate = Rate(peak=1e-5, warmup=100)
-    begin = Sft(mixture=mixture, steps=9_766, batch_size=512, rate=rate, machine=machine)
+    begin = Sft(
+        mixture=mixture, steps=9_766, batch_size=512, rate=rate, seed=100 + seed, machine=machine
+    )
     ppo = Ppo(
         steps=59, prompts=64, actor=Rate(peak=1e-6, end=1.0), critic=Rate(peak=2.5e-6, end=1.0),
         critic_warmup=5, max_tokens=10_240, seed=seed, machine=machine,
     )  # fmt: skip
     joint = Rl(ppo=ppo, tasks=NANO_TASKS, manifest=manifest, audio=12_000, text=8_000, seed=seed)
-    prefer = Dpo(steps=250, pairs=32, rate=Rate(peak=5e-7, end=1.0), machine=machine)
-    last = SelfCognition(dpo=prefer, prompts=4_000, most=2)
+    prefer = Dpo(steps=250, pairs=32, rate=Rate(peak=5e-7, end=1.0), seed=seed, machine=machine)
+    last = SelfCognition(dpo=prefer, prompts=4_000, most=2, max_tokens=10_240, seed=seed)
     return Recipe(
         start=start,
         measure=Measure(
@@ -167,13 +178,16 @@ def r1(*, start: str, manifest: str, rounds: int = 3, k: int = 16, seed: int = 0
         ),
         stages=(
             Stage(name="cold_start", run=cold_start, config=begin),
-            Stage(name="text_rlvr", run=rlvr, config=joint),
+            Stage(name="text_rlvr", run=rlvr, config=replace(joint, audio=0, band=None)),
             *(
                 stage
                 for t in range(1, rounds + 1)
                 for stage in (
-                    Stage(name=f"distil_{t}", run=distil, config=_r1_distil(t, begin, k)),
-                    Stage(name=f"rl_{t}", run=joint_rl, config=replace(joint, seed=seed + t)),
+                    Stage(
+                        name=f"distil_{t}", run=distil,
+                        config=_r1_distil(seed * 100 + t, begin, k),
+                    ),
+                    Stage(name=f"rl_{t}", run=joint_rl, config=_r1_rl(seed * 100 + t, joint)),
                 )
             ),
             Stage(name="self_cognition", run=self_cognition, config=last),
@@ -181,14 +195,18 @@ def r1(*, start: str, manifest: str, rounds: int = 3, k: int = 16, seed: int = 0
     )  # fmt: skip
 
 
-def _r1_distil(t: int, begin: Sft, k: int) -> Distil:
+def _r1_rl(number: int, joint: Rl) -> Rl:
+    return replace(joint, seed=number, ppo=replace(joint.ppo, seed=number))
+
+
+def _r1_distil(number: int, begin: Sft, k: int) -> Distil:
     kinds = (("kept", 0.6), ("problem", 0.4))
     mixture = replace(begin.mixture, kinds=kinds)
-    lesson = replace(begin, mixture=mixture, steps=400, batch_size=128, seed=t)
+    lesson = replace(begin, mixture=mixture, steps=400, batch_size=128, seed=200 + number)
     return Distil(
-        sft=lesson, manifest=mixture.manifest, questions=10_000, k=k, opening="", seed=t,
+        sft=lesson, manifest=mixture.manifest, questions=10_000, k=k, opening="", max_tokens=10_240,
         suffix="\nReason from the acoustic evidence: pitch, timbre, rhythm, loudness, timing.",
-        machine=begin.machine,
+        seed=number, machine=begin.machine,
     )  # fmt: skip
 
 
@@ -201,6 +219,10 @@ def run(recipe: Recipe, out: Path) -> Path:
     model = locate(recipe.start)
     if dist.rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
+        names = ["start", *(stage.name for stage in recipe.stages)]
+        plan = {"stages": [f"{i:02d}_{name}" for i, name in enumerate(names)]}
+        command = shlex.join(["auscult", *sys.argv[1:]])
+        (out / "recipe.json").write_text(json.dumps(plan | {"command": command}))
     dist.barrier()
     for number, stage in enumerate((None, *recipe.stages)):
         name = f"{number:02d}_{stage.name if stage else 'start'}"

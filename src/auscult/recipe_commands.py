@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,8 +83,6 @@ def recipe(
     if dist.rank() == 0:
         from auscult.evaluate.report import write_report
 
-        command = {"command": shlex.join(["auscult", *sys.argv[1:]])}
-        (out / "recipe.json").write_text(json.dumps(command))
         print(f"report: {write_report(out)}")
 
 

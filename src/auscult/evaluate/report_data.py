@@ -245,6 +245,8 @@ def read_run(folder: Path) -> list[StageRun]:
     """The stages in order, the start model first. Raises `ValueError` where there are none."""
     places = [*folder.glob("[0-9][0-9]_*"), *(folder / "measured").glob("[0-9][0-9]_*")]
     names = sorted({p.name for p in places if p.is_dir()})
+    planned = _json(folder / "recipe.json").get("stages") or names
+    names = [name for name in names if name in planned]  # others are of an earlier recipe here
     if not names:
         raise ValueError(f"{folder} holds no stage of a recipe (folders like 01_cold_start)")
     seconds = _json(folder / "seconds.json")
@@ -316,14 +318,10 @@ def budget_points(measured: Measured | None) -> list[Point]:
         return []
     found: list[Point] = []
     for name, answers in measured.answers.items():
-        if name == "direct":
-            tokens = 0.0
-        elif name == "thinking":
-            tokens = float(np.mean([a.thought_tokens for a in answers]))
-        elif name.startswith("budget_"):
-            tokens = float(name.removeprefix("budget_"))
-        else:
+        if name != "direct" and name != "thinking" and not name.startswith("budget_"):
             continue
+        # What was thought, not what was allowed: a thought may end before its budget does.
+        tokens = 0.0 if name == "direct" else float(np.mean([a.thought_tokens for a in answers]))
         estimate = accuracy(measured, name)
         found += [Point(name=name, tokens=tokens, accuracy=estimate)] if estimate else []
     return sorted(found, key=lambda p: p.tokens)

@@ -311,8 +311,9 @@ def cost(stages: Stages) -> Section:
     late = f" Not noted yet: {', '.join(missing)}." if missing else ""
     return Section(
         title="Cost",
-        read="Wall-clock seconds that the run noted, starts after a kill added up. Training holds "
-        "sampling, filters and optimiser steps; n of the seconds per step is steps.",
+        read="Wall-clock seconds of the stages as they were finished; what a start spent before it "
+        "was killed is not in them. Training holds sampling, filters and optimiser steps; n of the "
+        "seconds per step is steps.",
         found=(
             f"{sum(training):,.0f} s of training and {sum(measuring):,.0f} s of measuring, "
             f"{total / 60:.1f} minutes together; the dearest stage to train is {dearest}.{late}",

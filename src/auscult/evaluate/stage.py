@@ -14,11 +14,12 @@ from auscult.engine import Engine, Thinking
 from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.distil import EVIDENCE
-from auscult.train.filters import is_grounded, scored
+from auscult.train.filters import scored
 from auscult.train.items import manifest_keys
 from auscult.train.loop import open_run
 from auscult.train.rollout import Asking, Record, by_chunks, collect, write_lines
 from auscult.types import Rollout
+from auscult.verify.grounded import grounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +113,16 @@ def _grounding(groups: Sequence[Sequence[Rollout]], folder: Path) -> list[Record
 
 
 def _scores(rollout: Rollout) -> Record:
-    if not rollout.item.clips:
-        return {"grounded": False}
-    found = asdict(scored(rollout.item.key, rollout.reply.thought, rollout.reply.answer))
-    numbers = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in found.items()}
-    return numbers | {"grounded": is_grounded(rollout).keep}
+    return thought_scores(rollout.item.key, rollout.reply.thought, rollout.reply.answer)
+
+
+def thought_scores(key: str, thought: str, answer: str) -> Record:
+    """The verifier's scores of one thought about an item's sound."""
+    found = scored(key, thought, answer)
+    numbers = {
+        k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(found).items()
+    }
+    return numbers | {"grounded": grounded(found).keep}
 
 
 def _self_cognition(engine: Engine, config: Measure, folder: Path) -> list[Record]:

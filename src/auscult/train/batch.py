@@ -136,7 +136,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
                 source.append(b * width + (end + t - 1 if t else first - 1))
                 targets.append(token)
                 reply.append(row.numbers[k])
-                sampled += [row.sampled[k][t]] if row.sampled else []
+                sampled += [row.sampled[k][t]] if row.sampled else [0.0]
             end = stop
     mels = [m for row in rows for m in row.mels]
     features, lengths = pad_features(mels) if mels else (None, None)
@@ -149,7 +149,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
         reply=torch.tensor(reply, dtype=torch.long),
         input_features=features,
         feature_lengths=lengths,
-        sampled=torch.tensor(sampled) if sampled else None,
+        sampled=torch.tensor(sampled) if all(row.sampled for row in rows) else None,
         labels=_labels(rows),
     )
 

@@ -2,7 +2,8 @@
 several processes. A loop makes batches and a loss; everything else is here.
 
 One process, several with a copy of the model each (gradients are summed), or several with a shard
-of it each (`Machine.shard`: FSDP2) run the same loops with the same results.
+of it each (`Machine.shard`: FSDP2) run the same loops. Rollouts and their updates are the same for
+any number of processes; the batches of SFT hold the same examples in other company.
 """
 
 import copy
@@ -79,6 +80,8 @@ def open_for_training(
     Our own checkpoints are compared name by name first; the other families (Qwen2-Audio,
     Qwen2.5-Omni) come through their adapter.
     """
+    if machine.shard and machine.lora_rank:
+        raise ValueError("adapters (lora_rank) are for one process; sharding trains all weights")
     torch.set_num_threads(machine.threads)
     device = dist.device()
     config = AutoConfig.from_pretrained(source)

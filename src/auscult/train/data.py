@@ -24,7 +24,7 @@ from auscult.train import dist
 from auscult.train.awareness import make_prompt
 from auscult.train.batch import Batch, Encoded, collate, encode
 from auscult.train.drills import DRILLS
-from auscult.train.items import fetch, manifest_keys
+from auscult.train.items import fetch, manifest_keys, row_of
 from auscult.train.talk import talk, text_model_reply
 from auscult.types import Audio, Item, Turn
 
@@ -195,6 +195,19 @@ class Mixture:
     manifest: str = ""
 
 
+@lru_cache(maxsize=32)
+def _manifest_keys(file: str, kind: str) -> tuple[str, ...]:
+    """The training rows of a manifest that a kind can be made from: "direct" from any, "chain" from
+    rows with a chain, the kinds that put the sound in words from rows with a caption. Where there
+    are none the gym's items stand in."""
+
+    def fits(key: str) -> bool:
+        row = row_of(key)
+        return kind == "direct" or bool(row.chain if kind == "chain" else row.caption)
+
+    return tuple(key for key in manifest_keys(file, "train") if fits(key))
+
+
 def draw(mixture: Mixture, seed: int, index: int) -> Example:
     """Example number `index` of the stream with this seed."""
     rng = np.random.default_rng([seed, index])
@@ -206,8 +219,9 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     if rng.random() < mixture.drills:
         return caption(DRILLS[pick(rng, list(DRILLS))](rng, level), rng)
     # The seed shifts the item index, so that two stages never meet the same clip.
-    if mixture.manifest:
-        item = fetch(pick(rng, manifest_keys(mixture.manifest, "train")))
+    known = _manifest_keys(mixture.manifest, kind) if mixture.manifest else ()
+    if known:
+        item = fetch(pick(rng, known))
     else:
         item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
     return KINDS[kind](item, rng)

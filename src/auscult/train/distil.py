@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from auscult.engine import Thinking
+from auscult.gym import render
 from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.filters import judge
-from auscult.train.items import manifest_keys
+from auscult.train.items import fetch, manifest_keys
 from auscult.train.loop import open_run
 from auscult.train.rollout import Asking, Record, Rollouts, Sampler, by_chunks, collect, write_lines
 from auscult.train.sft import Sft, sft
@@ -44,6 +45,8 @@ class Distil:
     filters: tuple[str, ...] = ("novelty", "correctness", "coherence", "grounding")
     most: int = 3  # kept replies per question
     awareness: int = 24  # self-cognition prompts beside the questions
+    truth: bool = False  # true chains of the questions in place of samples: the ceiling
+    max_tokens: int = 96  # thought and answer together
     seed: int = 0
     machine: Machine = Machine()
 
@@ -66,7 +69,13 @@ def distil(config: Distil, source: Path, out: Path) -> Path:
     if not run.done():
         model, processor = open_for_training(source, replace(config.machine, lora_rank=0))
         policy = Rollouts(model, processor, config.machine).refresh()
-        kept = [*_reasoning(policy, config, data), *_hearing(policy, config, data)]
+        reasoning = _reasoning(policy, config, data)
+        if not reasoning:
+            raise ValueError(
+                f"no reply about a sound passed the filters of {out.name}; see "
+                f"{data / 'judged.json'} for the reasons"
+            )
+        kept = [*reasoning, *_hearing(policy, config, data)]
         if dist.rank() == 0:
             write_lines(data / "kept.jsonl", kept)
         run.finish({"kept": len(kept)})
@@ -90,8 +99,10 @@ def _reasoning(policy: Sampler, config: Distil, data: Path) -> list[Record]:
     keys = question_keys(config.sft.mixture.tasks, config.questions, config.seed, config.manifest)
     ask = Asking(
         n=config.k, suffix=config.suffix, thinking=Thinking(opening=config.opening),
-        seed=config.seed,
+        max_tokens=config.max_tokens, seed=config.seed,
     )  # fmt: skip
+    if config.truth:
+        return [{"key": key, "reply": _true_reply(key)} for key in keys]
     groups = collect(policy, keys, ask, data / "samples")
     needs = [True] * len(keys)
     if config.silent:
@@ -100,6 +111,11 @@ def _reasoning(policy: Sampler, config: Distil, data: Path) -> list[Record]:
         )
         needs = perception(groups, quiet)
     return _judged(groups, needs, config.filters, config.most, data, "judged")
+
+
+def _true_reply(key: str) -> str:
+    item = fetch(key)
+    return f"{render.chain(item)}{THINK_CLOSE}{item.answer}"
 
 
 def _hearing(policy: Sampler, config: Distil, data: Path) -> list[Record]:
@@ -111,7 +127,7 @@ def _hearing(policy: Sampler, config: Distil, data: Path) -> list[Record]:
     keys = [f"{awareness.TASK}/train/1/{first + i}" for i in range(config.awareness)]
     ask = Asking(
         n=config.k, suffix=config.suffix, thinking=Thinking(opening=config.opening),
-        seed=config.seed,
+        max_tokens=config.max_tokens, seed=config.seed,
     )  # fmt: skip
     groups = collect(policy, keys, ask, data / "awareness")
     needs = [True] * len(keys)

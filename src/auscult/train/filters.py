@@ -56,7 +56,11 @@ def is_grounded(rollout: Rollout) -> Verdict:
 
 def grounding(rollout: Rollout, others: Sequence[Rollout] = ()) -> Verdict:
     """(1) "explicitly mentions perceptual features rather than textual descriptions": here the
-    sound must also bear them out."""
+    sound must also bear them out. Questions that only ask for spoken words pass, since nothing here
+    measures words."""
+    features = rollout.item.features
+    if features and set(features) <= {"words"}:
+        return Verdict(keep=True, why="words are not measured")
     return is_grounded(rollout)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from auscult.gym import problems
 from auscult.train import awareness
-from auscult.train.manifest import Manifest, open_manifest
+from auscult.train.manifest import Manifest, Row, open_manifest
 from auscult.types import Item
 
 _MANIFEST = "manifest:"
@@ -36,6 +36,12 @@ def neighbour(key: str) -> str:
         return f"{_MANIFEST}{file}#{same[(same.index(int(index)) + 1) % len(same)]}"
     start, _, index = key.rpartition("/")
     return f"{start}/{int(index) + 1}"
+
+
+def row_of(key: str) -> Row:
+    """The line of a manifest that a key stands for."""
+    file, _, index = key.removeprefix(_MANIFEST).rpartition("#")
+    return _open(file).rows[int(index)]
 
 
 @lru_cache(maxsize=8)

@@ -16,11 +16,11 @@ Step = Callable[[int], dict[str, Any]]
 """step number, from 0 -> its measurements."""
 
 
-def open_run(stage: str, config: Any, source: Path, out: Path) -> RunFolder:
-    """The stage's folder; joins the other processes first. Raises `ValueError` where the folder
-    holds a run with another configuration."""
+def open_run(stage: str, config: Any, source: Path, out: Path, **more: str) -> RunFolder:
+    """The stage's folder; joins the other processes first. `more` belongs to the configuration
+    without being in it. Raises `ValueError` where the folder holds a run with another one."""
     rank, world = dist.start()
-    record = asdict(config) | {"processes": world}
+    record = asdict(config) | {"processes": world} | more
     run = RunFolder(out, stage=stage, config=record, parent=source, writes=rank == 0)
     if run.done() and rank == 0:
         print(f"{out} is finished already; nothing to do")

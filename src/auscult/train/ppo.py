@@ -5,6 +5,7 @@ Not given by the paper and chosen here: learning rates, prompts per step, the me
 of a step (so long replies weigh more), one update per batch of rollouts, critic warm-up.
 """
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -113,14 +114,15 @@ def batch_losses(
     batch: Batch,
     signals: Signals,
     config: Ppo,
-    old: Tensor | None = None,
+    old: tuple[Tensor, Tensor | None] | None = None,
 ) -> Losses:
-    """Policy and value loss of one batch. `old` are the log-probabilities before the first update,
-    recomputed by the trainer; None on the first update, whose own they are: the ratio is 1."""
+    """Policy and value loss of one batch. `old` are log-probabilities and values before the first
+    update, recomputed by the trainer; None where there is one update, whose own they are: the ratio
+    is 1."""
     logprobs, entropy = actor(batch)
-    before = logprobs.detach() if old is None else old
     values = None if critic is None else critic(batch)
-    given = replace(signals, reply=batch.reply, values=None if values is None else values.detach())
+    before, known = old or (logprobs.detach(), None if values is None else values.detach())
+    given = replace(signals, reply=batch.reply, values=known)
     estimate = (
         partial(gae, gamma=config.gamma, lam=config.lam)
         if config.advantage == "gae"
@@ -229,7 +231,7 @@ class PpoStep:
         trained = sum(w * len(b.targets) for b, w in batches)
         sums = dist.totals(told(groups, rewards) | {"trained": float(trained)})
         old = (
-            self._before(actor, [b for b, _ in batches])
+            [self._before(actor, critic, b) for b, _ in batches]
             if config.updates > 1
             else [None] * len(batches)
         )
@@ -255,15 +257,16 @@ class PpoStep:
             | {"lr/actor": rates["actor"]}
         )
 
-    def _before(self, actor: Any, batches: Sequence[Batch]) -> list[Tensor]:
+    def _before(self, actor: Any, critic: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
         with torch.no_grad(), autocast(self.learner.device, self.learner.bf16):
-            return [actor(batch)[0] for batch in batches]
+            return actor(batch)[0], None if critic is None else critic(batch)
 
 
 def _measurements(
     sums: dict[str, float], found: Sequence[Losses], first: Sequence[Losses]
 ) -> dict[str, Any]:
-    """Means over replies and tokens of all processes. `first` are the losses of the first update:
+    """Means over replies and tokens of all processes, but for the explained variance, which is of
+    the first process's share. `first` are the losses of the first update:
     what the critic knew before it saw the rewards."""
     parts = {name: sum(p.sums[name] for p in found) for name in found[0].sums}
     per_token = {k: v / max(1.0, sums["trained"]) for k, v in dist.totals(parts).items()}
@@ -304,12 +307,28 @@ def _save_critic(critic: Critic, folder: Path, machine: Machine) -> None:
         save_file(whole, folder / "critic" / "critic.safetensors")
 
 
+def _check(config: Ppo) -> None:
+    if config.prompts < dist.world():
+        raise ValueError(
+            f"{config.prompts} prompts a step cannot be shared by {dist.world()} processes; take "
+            "more prompts or fewer processes"
+        )
+    if config.machine.rollouts.startswith("http") and config.steps:
+        raise ValueError(
+            "a server cannot follow the weights from step to step; sample for PPO with rollouts "
+            "'engine' or 'pool:N'"
+        )
+
+
 def ppo(config: Ppo, keys: Sequence[str], source: Path, out: Path, critic_from: Path) -> Path:
     """Train the model in `source` on the items of `keys`; the result, with its critic, in `out`."""
-    run = open_run("ppo", config, source, out)
+    told_by = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
+    run = open_run("ppo", config, source, out, questions=told_by, critic_from=str(critic_from))
     if run.done():
         return out
+    _check(config)
     model, processor = open_for_training(source, config.machine)
+    sampler = Rollouts(model, processor, config.machine)
     parts: dict[str, torch.nn.Module] = {"actor": Actor(model)}
     critic = None
     if config.advantage == "gae":
@@ -317,7 +336,6 @@ def ppo(config: Ppo, keys: Sequence[str], source: Path, out: Path, critic_from: 
         critic = parts["critic"] = make_critic(model)
         load_critic(critic, critic_from)
     learner = Learner(parts, config.machine, weight_decay=0.0)
-    sampler = Rollouts(model, processor, config.machine)
     step = PpoStep(config, keys, learner, processor, sampler)
     train(run, learner, config.steps, step, shown="reward")
     if critic is not None:

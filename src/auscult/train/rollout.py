@@ -4,6 +4,7 @@ A policy is our engine on the model in training, several engine processes, or an
 server; what it must offer is `Sampler`.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from auscult.engine import Engine, Sampling, Thinking
@@ -186,6 +186,8 @@ class Rollouts:
     ) -> None:  # fmt: skip
         self.trained, self.processor, self.machine, self.rows = model, processor, machine, rows
         self.policy: Any = None
+        # Copied before the model is sharded: a whole twin for the engine.
+        self.twin = copy.deepcopy(model) if machine.shard else None
 
     def refresh(self) -> Sampler:
         """The policy with the present weights.
@@ -237,9 +239,7 @@ class Rollouts:
 
     def _plain(self) -> StepAudio2ForCausalLM:
         """The model itself, or an unsharded twin with its weights."""
-        if not self.machine.shard or not shard.is_split(self.trained):
+        if self.twin is None or not shard.is_split(self.trained):
             return self.trained
-        twin = type(self.trained)(self.trained.config).to(dist.device())  # pyright: ignore
-        with torch.no_grad():
-            shard.copy_into(twin, self.trained)
-        return twin
+        shard.copy_into(self.twin, self.trained)
+        return self.twin

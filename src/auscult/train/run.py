@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-_MACHINE_ONLY = ("threads", "workers", "checkpoint_minutes")
+_MACHINE_ONLY = ("threads", "workers", "checkpoint_minutes", "critic_from")
 """Settings that change how fast a result is reached, but not the result."""
 
 
@@ -100,7 +100,9 @@ class RunFolder:
         self._began = time.time()
         self._writes = writes  # of several processes only the first writes
         path.mkdir(parents=True, exist_ok=True)
-        self._claim({"stage": stage, "hash": self.hash, "parent": str(parent), "config": config})
+        self._claim(
+            {"stage": stage, "hash": self.hash, "parent": str(parent.resolve()), "config": config}
+        )
 
     def _claim(self, record: dict[str, Any]) -> None:
         file = self.path / "run.json"

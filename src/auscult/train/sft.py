@@ -2,7 +2,7 @@
 
 `auscult pretrain`, `auscult focus`, `auscult sft`. Next-token cross-entropy on the reply only;
 AdamW, linear warm-up, cosine decay to a tenth, gradient clipping. Left out against the paper:
-packing (lengths are sorted instead) and the conversation data of the cold start.
+packing (lengths are sorted instead).
 """
 
 import json
@@ -80,11 +80,13 @@ def _alignment(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 def _check_speech(mixture: Mixture) -> None:
     from auscult.audio import speech
 
+    if mixture.manifest:
+        return
     spoken = mixture.drills > 0 or any(t in gym.SPEECH_TASKS for t in mixture.tasks)
     if spoken and not speech.available():
         raise speech.SpeechUnavailable(
             "the mixture holds spoken words, which need: pip install 'auscult[speech]'; "
-            "or leave them out: --tasks with other tasks only"
+            "or leave them out: choose tasks without words"
         )
 
 

@@ -74,14 +74,22 @@ def save(path: Path, parts: nn.Module, optimizer: torch.optim.Optimizer) -> None
 
 def load(path: Path, parts: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Restore what `save` wrote, in place."""
+    from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
     from torch.distributed.checkpoint.state_dict import set_state_dict
     from torch.distributed.checkpoint.state_dict_loader import load as load_states
 
     found = _states(parts, optimizer)
-    load_states(found, checkpoint_id=str(path))
+    planner = DefaultLoadPlanner(allow_partial_load=True)
+    load_states(found, checkpoint_id=str(path), planner=planner)
     set_state_dict(
         parts, optimizer, model_state_dict=found["model"], optim_state_dict=found["optimizer"]
     )
+    # What had not been trained yet (an actor in the critic's warm-up) had no state, and gets none.
+    stored = FileSystemReader(str(path)).read_metadata().state_dict_metadata
+    for name, p in parts.named_parameters():
+        if p in optimizer.state and f"optimizer.state.{name}.step" not in stored:
+            del optimizer.state[p]
 
 
 def _states(parts: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

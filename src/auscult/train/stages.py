@@ -12,6 +12,7 @@ import numpy as np
 
 from auscult.engine import Thinking
 from auscult.gym.problems import PROBLEMS, SCENE
+from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
 from auscult.train.core import open_for_training
 from auscult.train.distil import distil, question_keys
@@ -108,6 +109,7 @@ class SelfCognition:
     prompts: int = 96
     k: int = 8
     most: int = 3  # pairs per prompt
+    max_tokens: int = 96  # thought and answer together
     seed: int = 0
 
 
@@ -116,15 +118,20 @@ def pairs_of(group: list[Rollout], most: int) -> list[Pair]:
     good, bad = [], []
     for rollout in group:
         reply = rollout.reply
-        text = f"{reply.thought}\n</think>\n{reply.answer}"
-        if reply.stop == "end" and awareness.acknowledges(reply.thought, reply.answer):
+        if reply.stop != "end" or reply.closed == "open":
+            continue  # not a reply as the model would end it
+        text = f"{reply.thought}{THINK_CLOSE}{reply.answer}"
+        if awareness.acknowledges(reply.thought, reply.answer):
             good.append(text)
         elif awareness.denies(reply.thought) or awareness.denies(reply.answer):
             bad.append(text)
     good, bad = list(dict.fromkeys(good)), list(dict.fromkeys(bad))
     key = group[0].item.key
-    found = [Pair(key=key, chosen=g, rejected=b) for g in good for b in bad]
-    return found[:most]
+    pairs = max(len(good), len(bad)) if good and bad else 0
+    return [
+        Pair(key=key, chosen=good[i % len(good)], rejected=bad[i % len(bad)])
+        for i in range(min(most, pairs))
+    ]
 
 
 def sample_pairs(policy: Sampler, config: SelfCognition, data: Path) -> list[Pair]:
@@ -134,7 +141,9 @@ def sample_pairs(policy: Sampler, config: SelfCognition, data: Path) -> list[Pai
 
     first = 50_000 + config.seed * 10_000
     keys = [f"{awareness.TASK}/train/1/{first + i}" for i in range(config.prompts)]
-    plain = Asking(n=config.k, thinking=Thinking(minimum=0), seed=config.seed)
+    plain = Asking(
+        n=config.k, thinking=Thinking(minimum=0), max_tokens=config.max_tokens, seed=config.seed
+    )
     asked = replace(plain, suffix=EVIDENCE, thinking=Thinking(opening="I hear"))
     tempted = collect(policy, keys, plain, data / "tempted")
     elicited = collect(policy, keys, asked, data / "elicited")
