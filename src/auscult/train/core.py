@@ -22,7 +22,7 @@ from auscult.model.config import StepAudio2Config
 from auscult.model.weights import compare_names, expected_names, locate, stored_names
 from auscult.train import dist, shard
 from auscult.train.batch import Batch
-from auscult.train.forward import Actor, Critic
+from auscult.train.forward import Critic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +242,3 @@ def even(batches: list[Batch], machine: Machine) -> list[tuple[Batch, float]]:
     as the one with the most: the last one again, with weight 0."""
     missing = dist.largest(len(batches)) - len(batches) if machine.shard else 0
     return [(b, 1.0) for b in batches] + [(batches[-1], 0.0)] * missing
-
-
-__all__ = ["Actor", "Critic", "Learner", "Machine", "Rate", "make_critic", "open_for_training"]
