@@ -76,7 +76,8 @@ def test_no_pickle_is_read_or_written():
 
 
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/grounding.md", "docs/data.md", "docs/results.md",
+    "README.md", "CONTRIBUTING.md", "docs/grounding.md", "docs/data.md", "docs/recipe.md",
+    "docs/results.md",
 )  # fmt: skip
 
 
