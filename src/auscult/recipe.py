@@ -156,7 +156,9 @@ def r1(*, start: str, manifest: str, rounds: int = 3, k: int = 16, seed: int = 0
     whose recipe the paper follows: learning rates 1e-5 to 1e-6 (SFT), 1e-6 and 2.5e-6 (PPO), 64
     prompts. Read off its plots: 59 iterations, 3 rounds. Everything else is chosen here.
     """
-    machine = Machine(precision="bf16", shard=True, micro_tokens=16_384, recompute=True)
+    machine = Machine(
+        precision="bf16", shard=True, micro_tokens=16_384, row_tokens=16_384, recompute=True
+    )
     mixture = Mixture(kinds=(("direct", 0.8), ("problem", 0.15), ("conversation", 0.05)),
                       manifest=manifest)  # fmt: skip
     rate = Rate(peak=1e-5, warmup=100)

@@ -188,10 +188,12 @@ def _part(row: Encoded, start: int, stop: int) -> Encoded:
     )
 
 
-def micro_batches(rows: Sequence[Encoded], tokens: int) -> list[Batch]:
+def micro_batches(rows: Sequence[Encoded], tokens: int, longest: int = 0) -> list[Batch]:
     """Batches of rows of similar length, each with at most `tokens` padded positions (one row may
-    have more): what one forward and backward pass takes."""
-    parts = sorted((p for row in rows for p in split_row(row, tokens)), key=lambda r: r.length)
+    have more): what one forward and backward pass takes. Rows above `longest` positions (0 =
+    `tokens`) are split."""
+    room = min(tokens, longest or tokens)
+    parts = sorted((p for row in rows for p in split_row(row, room)), key=lambda r: r.length)
     groups: list[list[Encoded]] = []
     for part in parts:
         if groups and part.length * (len(groups[-1]) + 1) <= tokens:

@@ -32,6 +32,7 @@ class Machine:
 
     precision: str = "auto"  # "auto" | "bf16" | "fp32"
     micro_tokens: int = 4096  # padded positions of one forward and backward pass
+    row_tokens: int = 512  # of a prompt with some of its replies; attention costs their square
     shard: bool = False  # FSDP2: every process holds a part of weights and optimiser states
     recompute: bool = False  # activations of the decoder again in the backward pass, to save memory
     lora_rank: int = 0  # 0 = all weights; else adapters on the decoder's linear layers

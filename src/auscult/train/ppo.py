@@ -225,7 +225,8 @@ class PpoStep:
             batches = [
                 (heard(actor.model, b.to(learner.device)), weight)
                 for b, weight in even(
-                    micro_batches(rows, learner.machine.micro_tokens), learner.machine
+                    micro_batches(rows, learner.machine.micro_tokens, learner.machine.row_tokens),
+                    learner.machine,
                 )
             ]
         trained = sum(w * len(b.targets) for b, w in batches)
