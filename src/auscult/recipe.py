@@ -103,7 +103,8 @@ def nano(
         band=None,
         seed=seed,
     )
-    prefer = Dpo(steps=_times(24, scale), seed=seed)
+    # At 1e-4 it cost seven points of accuracy with thinking and cured nothing more.
+    prefer = Dpo(steps=_times(24, scale), rate=Rate(peak=1e-5, end=1.0), seed=seed)
     return Recipe(
         start=start,
         measure=Measure(tasks=tasks, manifest=manifest, n=_times(12, scale)),
