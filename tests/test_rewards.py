@@ -395,6 +395,6 @@ def test_pairs_set_own_acknowledgements_against_own_denials():
     pairs = pairs_of(group, 10)
     text = [f"{r.thought}\n</think>\n{r.answer}" for r in (good, also, bad, both)]
     found = [(p.key, p.chosen, p.rejected) for p in pairs]
-    assert found == [(item.key, g, b) for g in text[:2] for b in text[2:]]
-    assert pairs_of(group, 3) == pairs[:3]
+    assert found == [(item.key, text[0], text[2]), (item.key, text[1], text[3])]
+    assert pairs_of(group, 1) == pairs[:1]
     assert pairs_of(group[:1] + group[4:6], 3) == pairs_of(group[1:2] + group[4:6], 3) == []
