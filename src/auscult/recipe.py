@@ -19,6 +19,7 @@ from auscult.train.data import Mixture
 from auscult.train.distil import Distil
 from auscult.train.dpo import Dpo
 from auscult.train.ppo import Ppo
+from auscult.train.run import write_whole
 from auscult.train.select import Band
 from auscult.train.sft import Sft
 from auscult.train.stages import (
@@ -250,6 +251,4 @@ def _note(out: Path, name: str, training: float, measuring: float, stage: Stage 
         before = known.get(name, {})
         if file == "seconds.json":
             mine = {k: round(before.get(k, 0.0) + v, 2) for k, v in mine.items()}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(known | {name: mine}, indent=1, default=str))
-        part.replace(path)
+        write_whole(path, json.dumps(known | {name: mine}, indent=1, default=str))

@@ -80,8 +80,8 @@ def _sound(frames: Int[Tensor, " C"], total: int) -> Tensor:
     return torch.arange(total, device=frames.device)[None] < frames[:, None]
 
 
-class PaddedEar(nn.Module):
-    """Qwen2-Audio's encoder, which reads windows of a fixed length (3,000 frames = 30 s)."""
+class _Ear(nn.Module):
+    """An encoder of another family, behind the surface of ours."""
 
     def __init__(self, tower: Any) -> None:
         super().__init__()
@@ -91,6 +91,10 @@ class PaddedEar(nn.Module):
     def conv1(self) -> nn.Conv1d:
         """The first layer; its weights tell the encoder's dtype."""
         return self.tower.conv1
+
+
+class PaddedEar(_Ear):
+    """Qwen2-Audio's encoder, which reads windows of a fixed length (3,000 frames = 30 s)."""
 
     def forward(self, mel: Float[Tensor, "C M L"], lengths: Int[Tensor, " C"]) -> Tensor:
         """Features [C, P, S], zero beyond each clip; the windows are filled up here.
@@ -118,17 +122,8 @@ class PaddedEar(nn.Module):
         return states * _sound(counts, states.shape[1])[..., None]
 
 
-class PackedEar(nn.Module):
+class PackedEar(_Ear):
     """Qwen2.5-Omni's encoder, which reads clips of any length one after another."""
-
-    def __init__(self, tower: Any) -> None:
-        super().__init__()
-        self.tower = tower
-
-    @property
-    def conv1(self) -> nn.Conv1d:
-        """The first layer; its weights tell the encoder's dtype."""
-        return self.tower.conv1
 
     def forward(self, mel: Float[Tensor, "C M L"], lengths: Int[Tensor, " C"]) -> Tensor:
         """Features [C, P, S], zero beyond each clip. It never looks behind a clip's end, so the

@@ -15,11 +15,19 @@ from auscult.engine import Thinking
 from auscult.gym import render
 from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
-from auscult.train.core import Machine, open_for_training
+from auscult.train.core import Machine
 from auscult.train.filters import judge
 from auscult.train.items import fetch, manifest_keys
 from auscult.train.loop import open_run
-from auscult.train.rollout import Asking, Record, Rollouts, Sampler, by_chunks, collect, write_lines
+from auscult.train.rollout import (
+    Asking,
+    Record,
+    Sampler,
+    by_chunks,
+    collect,
+    policy_of,
+    write_lines,
+)
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
 
@@ -67,8 +75,7 @@ def distil(config: Distil, source: Path, out: Path) -> Path:
     data = out / "data"
     run = open_run("distil", config, source, data)
     if not run.done():
-        model, processor = open_for_training(source, replace(config.machine, lora_rank=0))
-        policy = Rollouts(model, processor, config.machine).refresh()
+        policy = policy_of(source, config.machine)
         reasoning = _reasoning(policy, config, data)
         if not reasoning:
             raise ValueError(
@@ -95,14 +102,19 @@ def perception(
     return [rate(a) > rate(b) for a, b in zip(groups, silent, strict=True)]
 
 
-def _reasoning(policy: Sampler, config: Distil, data: Path) -> list[Record]:
-    keys = question_keys(config.sft.mixture.tasks, config.questions, config.seed, config.manifest)
-    ask = Asking(
+def _asking(config: Distil) -> Asking:
+    """K samples under the request for acoustic evidence."""
+    return Asking(
         n=config.k, suffix=config.suffix, thinking=Thinking(opening=config.opening),
         max_tokens=config.max_tokens, seed=config.seed,
     )  # fmt: skip
+
+
+def _reasoning(policy: Sampler, config: Distil, data: Path) -> list[Record]:
+    keys = question_keys(config.sft.mixture.tasks, config.questions, config.seed, config.manifest)
     if config.truth:
         return [{"key": key, "reply": _true_reply(key)} for key in keys]
+    ask = _asking(config)
     groups = collect(policy, keys, ask, data / "samples")
     needs = [True] * len(keys)
     if config.silent:
@@ -125,11 +137,7 @@ def _hearing(policy: Sampler, config: Distil, data: Path) -> list[Record]:
         return []
     first = config.seed * 10_000
     keys = [f"{awareness.TASK}/train/1/{first + i}" for i in range(config.awareness)]
-    ask = Asking(
-        n=config.k, suffix=config.suffix, thinking=Thinking(opening=config.opening),
-        max_tokens=config.max_tokens, seed=config.seed,
-    )  # fmt: skip
-    groups = collect(policy, keys, ask, data / "awareness")
+    groups = collect(policy, keys, _asking(config), data / "awareness")
     needs = [True] * len(keys)
     filters = ("novelty", "awareness")
     return _judged(groups, needs, filters, config.most, data, "judged_awareness")

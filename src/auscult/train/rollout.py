@@ -7,7 +7,7 @@ server; what it must offer is `Sampler`.
 import copy
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,8 +19,9 @@ from auscult.gym.render import question_text
 from auscult.gym.score import score_answer
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.train import dist, shard
-from auscult.train.core import Machine, merged
+from auscult.train.core import Machine, merged, open_for_training
 from auscult.train.items import fetch, neighbour
+from auscult.train.run import write_whole
 from auscult.types import Audio, Item, Reply, Rollout, Turn
 
 
@@ -91,10 +92,11 @@ def rollouts(
         [conversation(item, asking) for item in items],
         asking.n, sampling=asking.sampling, thinking=asking.thinking, draws=draws,
     )  # fmt: skip
-    return [
-        [Rollout(item=i, reply=r, score=score_answer(i, r.answer)) for r in group]
-        for i, group in zip(items, groups, strict=True)
-    ]
+    return [_scored(item, group) for item, group in zip(items, groups, strict=True)]
+
+
+def _scored(item: Item, replies: Sequence[Reply]) -> list[Rollout]:
+    return [Rollout(item=item, reply=r, score=score_answer(item, r.answer)) for r in replies]
 
 
 CHUNK = 24
@@ -129,18 +131,14 @@ def by_chunks(
 
 def write_lines(file: Path, records: Iterable[Record]) -> None:
     """JSON lines, whole or not at all."""
-    part = file.with_name(file.name + ".part")
-    part.write_text("".join(json.dumps(record) + "\n" for record in records))
-    part.replace(file)
+    write_whole(file, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def _claim(folder: Path, about: Record) -> None:
     file = folder / "about.json"
     text = json.dumps(about, default=str)
     if not file.exists():
-        part = file.with_suffix(".part")
-        part.write_text(text)
-        part.replace(file)
+        write_whole(file, text)
     elif file.read_text() != text:
         raise ValueError(f"{folder} was made with other settings or questions; delete it")
 
@@ -156,15 +154,9 @@ def collect(
 
     about = {"asking": asdict(asking), "keys": list(keys)}
     return [
-        _scored(key, record["replies"])
+        _scored(fetch(key), [reply_of(r) for r in record["replies"]])
         for key, record in zip(keys, by_chunks(folder, about, len(keys), make), strict=True)
     ]
-
-
-def _scored(key: str, replies: list[Record]) -> list[Rollout]:
-    item = fetch(key)
-    found = [reply_of(r) for r in replies]
-    return [Rollout(item=item, reply=r, score=score_answer(item, r.answer)) for r in found]
 
 
 def reply_of(record: Record) -> Reply:
@@ -243,3 +235,10 @@ class Rollouts:
             return self.trained
         shard.copy_into(self.twin, self.trained)
         return self.twin
+
+
+def policy_of(source: Path, machine: Machine) -> Sampler:
+    """The policy of a folder's model as it stands, for sampling before a stage trains it: no
+    adapters, no shards, no second copy."""
+    plain = replace(machine, lora_rank=0, shard=False)
+    return Rollouts(*open_for_training(source, plain), plain).refresh()

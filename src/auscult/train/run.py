@@ -80,7 +80,7 @@ def config_hash(config: dict[str, Any], parent: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _write(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str) -> None:
     """Whole or not at all, whenever the process is killed or another one reads."""
     part = file.with_name(file.name + ".part")
     part.write_text(text)
@@ -116,7 +116,7 @@ class RunFolder:
             return
         if self._writes:
             record = record | {"environment": environment()}
-            _write(file, json.dumps(record, indent=1, default=str))
+            write_whole(file, json.dumps(record, indent=1, default=str))
 
     def done(self) -> bool:
         """Was this very configuration finished here before?"""
@@ -133,13 +133,13 @@ class RunFolder:
         if self._writes and self._metrics.exists():
             lines = self._metrics.read_text().splitlines(keepends=True)
             kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
-            _write(self._metrics, "".join(kept))
+            write_whole(self._metrics, "".join(kept))
 
     def finish(self, result: dict[str, Any]) -> None:
         """Mark the stage as done; the checkpoint is no longer needed."""
         if self._writes:
             seconds = round(time.time() - self._began, 1)
             done = result | {"hash": self.hash, "seconds_of_last_start": seconds}
-            _write(self.path / "done.json", json.dumps(done))
+            write_whole(self.path / "done.json", json.dumps(done))
             shutil.rmtree(self.checkpoint, ignore_errors=True)
         dist.barrier()

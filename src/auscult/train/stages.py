@@ -14,12 +14,11 @@ from auscult.engine import Thinking
 from auscult.gym.problems import PROBLEMS, SCENE
 from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
-from auscult.train.core import open_for_training
 from auscult.train.distil import distil, question_keys
 from auscult.train.dpo import Dpo, Pair, dpo, read_pairs
 from auscult.train.loop import open_run
 from auscult.train.ppo import Ppo, ppo
-from auscult.train.rollout import Asking, Rollouts, Sampler, collect, write_lines
+from auscult.train.rollout import Asking, Sampler, collect, policy_of, write_lines
 from auscult.train.select import Band, select
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
@@ -73,8 +72,7 @@ def joint_rl(config: Rl, source: Path, out: Path) -> Path:
     if config.band is not None:
         run = open_run("select", config, source, out / "data")
         if not run.done():
-            model, processor = open_for_training(source, replace(config.ppo.machine, lora_rank=0))
-            policy = Rollouts(model, processor, config.ppo.machine).refresh()
+            policy = policy_of(source, config.ppo.machine)
             ask = Asking(
                 n=config.band.n, thinking=Thinking(minimum=0), seed=config.seed,
                 max_tokens=config.ppo.max_tokens,
@@ -156,8 +154,7 @@ def self_cognition(config: SelfCognition, source: Path, out: Path) -> Path:
     denies hearing gives no pairs: then nothing is trained and the model is passed on."""
     run = open_run("self_cognition", config, source, out / "data")
     if not run.done():
-        model, processor = open_for_training(source, replace(config.dpo.machine, lora_rank=0))
-        policy = Rollouts(model, processor, config.dpo.machine).refresh()
+        policy = policy_of(source, config.dpo.machine)
         pairs = sample_pairs(policy, config, out / "data")
         if dist.rank() == 0:
             write_lines(
