@@ -5,6 +5,7 @@ Everything that cannot be heard as it stands is an error that says what came and
 is bounded by `MAX_SECONDS`, whatever a header claims.
 """
 
+import io
 import struct
 from math import gcd
 from pathlib import Path
@@ -24,37 +25,37 @@ MAX_CHANNELS = 64
 _BLOCK = 1 << 18  # samples read at a time
 _BOUND_RATE = 48_000  # Hz; memory is bounded by MAX_SECONDS of sound at this rate
 
+Opened = io.BufferedReader | io.BytesIO
+
 
 class AudioError(ValueError):
     """A recording that cannot be used as it stands; the message says why and what to do."""
 
 
-def _check_wav_size(path: Path, size: int) -> None:
+def _check_wav_size(path: Path, file: Opened, size: int) -> None:
     """A WAV whose data chunk promises more bytes than the file holds was cut off."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            # 0xFFFFFFFF is what streaming writers leave when they cannot seek back.
+            if length != 0xFFFFFFFF and file.tell() + length > size + 1:
+                raise AudioError(
+                    f"{path} is truncated: its header promises {length} bytes of sound, the "
+                    f"file holds {size - file.tell()}; copy or record it again"
+                )
             return
-        while len(chunk := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                # 0xFFFFFFFF is what streaming writers leave when they cannot seek back.
-                if length != 0xFFFFFFFF and file.tell() + length > size + 1:
-                    raise AudioError(
-                        f"{path} is truncated: its header promises {length} bytes of sound, the "
-                        f"file holds {size - file.tell()}; copy or record it again"
-                    )
-                return
-            file.seek(length + length % 2, 1)
+        file.seek(length + length % 2, 1)
 
 
-def _check_ogg_end(path: Path, size: int) -> None:
+def _check_ogg_end(path: Path, file: Opened, size: int) -> None:
     """The last page of a whole Ogg stream carries the end-of-stream flag."""
-    with path.open("rb") as file:
-        if file.read(4) != b"OggS":
-            return
-        file.seek(max(0, size - 70_000))  # a page has at most 65,307 bytes
-        tail = file.read()
+    if file.read(4) != b"OggS":
+        return
+    file.seek(max(0, size - 70_000))  # a page has at most 65,307 bytes
+    tail = file.read()
     at = tail.rfind(b"OggS")
     if at >= 0 and len(tail) > at + 5 and not tail[at + 5] & 4:
         raise AudioError(
@@ -133,13 +134,23 @@ def read_audio(path: str | Path, *, max_seconds: float = MAX_SECONDS) -> Audio:
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path} is not a file; give the path of a wav, flac, ogg or mp3 file")
-    size = path.stat().st_size
+    with path.open("rb") as raw:
+        return _decode(path, raw, path.stat().st_size, max_seconds)
+
+
+def read_encoded(data: bytes, name: str, *, max_seconds: float = MAX_SECONDS) -> Audio:
+    """The same for the bytes of a recording (a cell of a table); `name` stands in errors."""
+    return _decode(Path(name), io.BytesIO(data), len(data), max_seconds)
+
+
+def _decode(path: Path, raw: Opened, size: int, max_seconds: float) -> Audio:
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); copy or record it again")
-    _check_wav_size(path, size)
-    _check_ogg_end(path, size)
+    for check in (_check_wav_size, _check_ogg_end):
+        check(path, raw, size)
+        raw.seek(0)
     try:
-        with path.open("rb") as raw, soundfile.SoundFile(raw) as file:
+        with soundfile.SoundFile(raw) as file:
             _check_header(path, file, max_seconds)
             rate = file.samplerate
             x = _read_mono(path, file, max_seconds)
