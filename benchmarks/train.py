@@ -123,23 +123,20 @@ def _item():
 
 def _sample(engine, prompts, args, seed):
     """K replies of exactly G tokens to each prompt, through the engine's own batch loop."""
-    from collections import deque
-
     from auscult.engine import Sampling, Thinking
-    from auscult.engine.engine import _Batch, _Prompt
+    from auscult.engine.engine import Prompt
 
-    queue = deque(
-        _Prompt(number=i * args.samples + k, draw=i * args.samples + k, source=i, ids=list(ids),
-                clips=[])
+    queue = [
+        Prompt(number=i * args.samples + k, seed=(seed, i * args.samples + k), source=i,
+               ids=list(ids), clips=[])
         for i, ids in enumerate(prompts) for k in range(args.samples)
-    )  # fmt: skip
+    ]  # fmt: skip
     stops, engine.stops = engine.stops, frozenset()
     sampling = Sampling(temperature=1.0, max_tokens=args.reply, seed=seed)
     done = {}
-    with torch.inference_mode():
-        for event in _Batch(engine, queue, sampling, Thinking(minimum=0)).run():
-            if event.stop:
-                done[event.request] = event.row
+    for event in engine.flow(queue, sampling, Thinking(minimum=0)):
+        if event.stop:
+            done[event.request] = event.row
     engine.stops = stops
     rows = [done[i] for i in range(len(prompts) * args.samples)]
     return [rows[i * args.samples : (i + 1) * args.samples] for i in range(len(prompts))]

@@ -40,7 +40,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "sft": ("auscult.train.commands:finetune", "encoder frozen, chains and direct answers"),
     "reason": ("auscult.train.commands:reason", "encoder frozen, chains of several steps"),
     "pack": ("auscult.train.commands:pack", "a trained folder as a bf16 checkpoint to ship"),
-    "eval": ("auscult.evaluate.commands:evaluate", "held-out gym with controls, or real digits"),
+    "eval": ("auscult.evaluate.commands:evaluate", "a benchmark, with controls and budgets"),
+    "suites": ("auscult.evaluate.commands:suites", "all benchmarks"),
+    "results": ("auscult.evaluate.commands:results", "the page of finished evaluations"),
+    "compare": ("auscult.evaluate.commands:compare", "two evaluations, paired"),
 }
 
 

@@ -46,7 +46,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One turn of a conversation: text with the clips that stand before it.
+    """One turn of a conversation: its clips, the text after them and, rarely, text before them.
 
     Example: Turn(role="human", text="What is heard?", clips=(clip,)) renders as
     `<|BOT|>human\\n<audio_start><audio_patch>*13<audio_end>What is heard?<|EOT|>` for 1 s of sound.
@@ -55,6 +55,7 @@ class Turn:
     role: str
     text: str
     clips: tuple[Audio, ...] = ()
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Reply:
         stop      "end"               "end": end-of-turn token; "length": token limit
         closed    "budget"            "model" | "budget" | "empty" (no thinking asked) | "open"
         thought_tokens 3              tokens before the closing tag
+        certainties ()   per token, where asked for: see `engine.sampling.certainty`
     """
 
     thought: str
@@ -80,6 +82,7 @@ class Reply:
     stop: str
     closed: str
     thought_tokens: int
+    certainties: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

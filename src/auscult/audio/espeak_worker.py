@@ -53,9 +53,9 @@ def _speak(request: dict[str, Any]) -> tuple[int, bytes]:
         text = request["text"].encode() + b"\0"
         library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
         library.espeak_Synchronize()
-        library.espeak_Terminate()
         return rate, b"".join(chunks)
     finally:
+        library.espeak_Terminate()  # its threads must not outlive the library
         _ctypes.dlclose(library._handle)
 
 

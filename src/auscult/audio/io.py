@@ -1,5 +1,5 @@
 """Files to sound: any wav, flac, ogg or mp3 (told by content, not by name), any rate, any channels,
-to 16 kHz mono float32. The only place where soundfile is named.
+to 16 kHz mono float32.
 
 Everything that cannot be heard as it stands is an error that says what came and what to do; memory
 is bounded by `MAX_SECONDS`, whatever a header claims.

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,8 @@ def available() -> bool:
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
+_talking = threading.Lock()
+_talking = threading.Lock()
 _worker: subprocess.Popen[bytes] | None = None
 _worker_owner = 0
 
@@ -82,15 +85,17 @@ def say(text: str, manner: Manner, *, level_db: float | None = -20.0) -> Audio:
 
     Raises `SpeechUnavailable` without the extra and `ValueError` for a voice that does not exist.
     """
-    worker = _start()
     request = {field: getattr(manner, field) for field in Manner.__slots__} | {"text": text}
-    assert worker.stdin is not None
-    worker.stdin.write(json.dumps(request).encode() + b"\n")
-    worker.stdin.flush()
-    rate, count = struct.unpack("<II", _read(worker, 8))
-    if rate == 0:
-        raise ValueError(_read(worker, count).decode())
-    raw = np.frombuffer(_read(worker, 2 * count), dtype="<i2").astype(np.float32) / 32768
+    with _talking:  # one process speaks for all threads
+        worker = _start()
+        assert worker.stdin is not None
+        worker.stdin.write(json.dumps(request).encode() + b"\n")
+        worker.stdin.flush()
+        rate, count = struct.unpack("<II", _read(worker, 8))
+        if rate == 0:
+            raise ValueError(_read(worker, count).decode())
+        data = _read(worker, 2 * count)
+    raw = np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768
     common = int(np.gcd(rate, SAMPLE_RATE))
     x = resample_poly(raw, SAMPLE_RATE // common, rate // common).astype(np.float32)
     loud = np.flatnonzero(np.abs(x) > 0.003)

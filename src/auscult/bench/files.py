@@ -48,7 +48,7 @@ def read_json(path: Path) -> Any:
 def read_lines(path: Path) -> list[Any]:
     """A file of JSON lines; empty lines are skipped. Raises `ValueError` with the line's number."""
     rows: list[Any] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             try:
                 rows.append(json.loads(line))

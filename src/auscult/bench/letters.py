@@ -19,7 +19,7 @@ def outer_letter(text: str) -> str | None:
 
 def _plain(text: str) -> str:
     """Lower case, single spaces, no marks around it."""
-    return re.sub(r"\s+", " ", text.strip().lower()).strip(" .,!;:\"'*`")
+    return re.sub(r"\s+", " ", re.sub(r"[*`]", "", text).strip().lower()).strip(" .,!;:\"'")
 
 
 def chosen_option(text: str, options: Sequence[str]) -> str | None:

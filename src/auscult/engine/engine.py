@@ -1,15 +1,16 @@
 """Batched generation: refill of finished rows, exact log-probabilities, control of the thought."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from auscult.engine.decoder import Cache, FastDecoder
-from auscult.engine.sampling import Sampling, choose, penalise
+from auscult.engine.decoder import FastDecoder
+from auscult.engine.reading import Reading
+from auscult.engine.sampling import Sampling, certainty, choose, contrasted, penalise
 from auscult.engine.thinking import CLOSE_TAG, Row, Tags, Thinking, advance
 from auscult.gym.render import question_turns
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
@@ -31,12 +32,23 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Prompt:
+class Prompt:
+    """A conversation as the decoder reads it, once for every reply.
+
+    number: of the request; seed: of this reply's random numbers; source: prompts of the same
+    conversation share it, and are read once; deaf: the same without its sound, for contrast.
+    """
+
     number: int
-    draw: int  # seeds this reply's random numbers
-    source: int  # prompts of the same conversation share it, and are read once
+    seed: tuple[int, int]
+    source: int
     ids: list[int]
     clips: list[Audio]
+    deaf: "Prompt | None" = None
+
+
+Feed = Callable[[int], list[Prompt]]
+"""(the most tokens that a prompt may have) -> prompts that have come in since the last call."""
 
 
 class Engine:
@@ -88,7 +100,7 @@ class Engine:
         )  # fmt: skip
         for event in events:
             if event.stop:
-                done[event.request] = self._reply(event.row, event.stop)
+                done[event.request] = self.reply_of(event.row, event.stop)
         return [[done[i * n + k] for k in range(n)] for i in range(len(conversations))]
 
     def reply(
@@ -128,17 +140,38 @@ class Engine:
         """All tokens of all replies as they are made. Rows that finish leave at once and are
         refilled from the queue. The same conversation object given several times is read once."""
         sampling, thinking = sampling or self.sampling, thinking or self.thinking
-        known: dict[int, _Prompt] = {}
-        prompts: list[_Prompt] = []
+        known: dict[int, Prompt] = {}
+        prompts: list[Prompt] = []
         for i, turns in enumerate(conversations):
-            first = known.get(id(turns)) or self._prepare(i, turns)
+            first = known.get(id(turns)) or self.prepare(i, turns, sampling)
             known[id(turns)] = first
-            prompts.append(replace(first, number=i, draw=draws[i] if draws else i))
+            seed = (sampling.seed, draws[i] if draws else i)
+            prompts.append(replace(first, number=i, seed=seed))
+        yield from self.flow(prompts, sampling, thinking)
+
+    @torch.inference_mode()
+    def flow(
+        self, prompts: list[Prompt], sampling: Sampling, thinking: Thinking,
+        feed: Feed | None = None,
+    ) -> Iterator[Event]:  # fmt: skip
+        """The tokens of these prompts and of those that `feed` brings while they are written."""
         # Long prompts first: prompts of similar length are read together.
         queue = deque(sorted(prompts, key=lambda p: (-len(p.ids), p.source)))
-        yield from _Batch(self, queue, sampling, thinking).run()
+        yield from _Batch(self, queue, sampling, thinking, feed).run()
 
-    def _prepare(self, number: int, turns: Sequence[Turn]) -> _Prompt:
+    def prepare(self, number: int, turns: Sequence[Turn], sampling: Sampling) -> Prompt:
+        """A conversation as the decoder reads it. Raises `ValueError` for one that is too long."""
+        prompt = self._prompt(number, turns)
+        if not sampling.contrast:
+            return prompt
+        if sampling.without == "silence":  # as long, and nothing in it
+            return replace(
+                prompt, deaf=replace(prompt, clips=[np.zeros_like(c) for c in prompt.clips])
+            )
+        deaf = [replace(turn, clips=()) for turn in turns]
+        return replace(prompt, deaf=self._prompt(number, deaf))
+
+    def _prompt(self, number: int, turns: Sequence[Turn]) -> Prompt:
         text, clips = self.processor.render(turns)
         ids = self.processor.token_ids(text, [self.processor.frames(clip) for clip in clips])
         if len(ids) >= self.decoder.limit:
@@ -146,9 +179,10 @@ class Engine:
                 f"prompt {number} has {len(ids)} tokens; the model reads at most "
                 f"{self.decoder.limit - 1}: shorten the audio or the text"
             )
-        return _Prompt(number=number, draw=number, source=number, ids=ids, clips=clips)
+        return Prompt(number=number, seed=(0, number), source=number, ids=ids, clips=clips)
 
-    def _reply(self, row: Row, stop: str) -> Reply:
+    def reply_of(self, row: Row, stop: str) -> Reply:
+        """A finished row as a reply."""
         thought, tag, answer = self.tags.text(row.tokens).partition(CLOSE_TAG)
         return Reply(
             thought=thought.strip(),
@@ -159,28 +193,33 @@ class Engine:
             stop=stop,
             closed=row.closed,
             thought_tokens=row.thought_tokens if tag else len(row.tokens),
+            certainties=tuple(row.certainties),
         )
 
 
 class _Batch:
-    """The rows in flight of one call of `Engine.run`."""
+    """The rows in flight of one call of `Engine.flow`."""
 
     def __init__(
-        self, engine: Engine, queue: deque[_Prompt], sampling: Sampling, thinking: Thinking
-    ) -> None:
+        self, engine: Engine, queue: deque[Prompt], sampling: Sampling, thinking: Thinking,
+        feed: Feed | None,
+    ) -> None:  # fmt: skip
         self.engine, self.queue, self.sampling, self.thinking = engine, queue, sampling, thinking
-        self.decoder = engine.decoder
+        self.decoder, self.feed = engine.decoder, feed
         longest = max((len(p.ids) for p in queue), default=0)
-        self.capacity = min(longest + sampling.max_tokens + 16, self.decoder.limit)
+        spare = longest // 4 if feed else 0  # later prompts may be longer
+        self.capacity = min(longest + spare + sampling.max_tokens + 16, self.decoder.limit)
         self.rows: list[Row | None] = [None] * min(engine.rows, len(queue))
-        self.cache: Cache = self.decoder.empty_cache(len(self.rows), self.capacity)
-        self.lengths = [0] * len(self.rows)  # on the host, to spare the device a question
+        self.readings = [
+            Reading(self.decoder, len(self.rows), self.capacity)
+            for _ in range(2 if sampling.contrast else 1)
+        ]
         self.draws: dict[int, np.random.Generator] = {}
         self.next = torch.zeros(len(self.rows), dtype=torch.long, device=self.decoder.device)
 
     def run(self) -> Iterator[Event]:
         """Alternate between reading new prompts and writing one token in every row."""
-        while self.queue or any(self.rows):
+        while self._fed() or any(self.rows):
             free = [i for i, row in enumerate(self.rows) if row is None]
             if self.queue and (len(free) * 8 >= len(self.rows) or len(free) == len(self.rows)):
                 yield from self._admit(free[: len(self.queue)])
@@ -189,22 +228,37 @@ class _Batch:
             if any(self.rows):
                 yield from self._step()
 
+    def _fed(self) -> bool:
+        """Take in what has come; are there prompts to be read?"""
+        if self.feed is not None:
+            self.queue.extend(self.feed(self.capacity - self.sampling.max_tokens - 16))
+            wanted = min(self.engine.rows, len(self.queue) + sum(r is not None for r in self.rows))
+            if wanted > len(self.rows):
+                self._grow(wanted)
+        return bool(self.queue)
+
+    def _grow(self, rows: int) -> None:
+        more = rows - len(self.rows)
+        self.rows += [None] * more
+        self.next = torch.cat([self.next, self.next.new_zeros(more)])
+        for reading in self.readings:
+            reading.grow(rows)
+
     def _admit(self, slots: list[int]) -> Iterator[Event]:
         """Read as many waiting prompts as there are free rows, and choose their first tokens.
 
-        Prompts that are the same conversation (samples of one question) are read once: their keys
-        and values are copied into each row.
+        Prompts that are the same conversation (samples of one question) are read once.
         """
         prompts = [self.queue.popleft() for _ in slots]
-        where = torch.tensor(slots, device=self.decoder.device)
         sources = list(dict.fromkeys(p.source for p in prompts))
-        which = torch.tensor([sources.index(p.source) for p in prompts], device=where.device)
-        firsts = [next(i for i, p in enumerate(prompts) if p.source == s) for s in sources]
-        embeds, lengths = self._embed([prompts[i] for i in firsts])
-        logits = self.decoder.prefill(embeds, lengths, self.cache, where[firsts])
-        if len(sources) < len(prompts):
-            self.cache.copy(where[firsts][which], where, int(lengths.max()))
-            logits = logits[which]
+        which = [sources.index(p.source) for p in prompts]
+        firsts = [prompts[which.index(i)] for i in range(len(sources))]
+        logits = [
+            reading.read(*self._embed(some), slots, which)
+            for reading, some in zip(
+                self.readings, (firsts, [p.deaf for p in firsts if p.deaf]), strict=False
+            )
+        ]
         for slot, prompt in zip(slots, prompts, strict=True):
             row = Row(request=prompt.number)
             if self.thinking.budget == 0:
@@ -212,11 +266,10 @@ class _Batch:
             elif self.thinking.opening:
                 row.pending = self.engine.tags.encode(self.thinking.opening)
             self.rows[slot] = row
-            self.lengths[slot] = len(prompt.ids)
-            self.draws[prompt.number] = np.random.default_rng([self.sampling.seed, prompt.draw])
+            self.draws[prompt.number] = np.random.default_rng(prompt.seed)
         yield from self._take(logits, slots)
 
-    def _embed(self, prompts: list[_Prompt]) -> tuple[Tensor, Tensor]:
+    def _embed(self, prompts: list[Prompt]) -> tuple[Tensor, Tensor]:
         """Decoder inputs [b, T, D] of right-padded prompts, and their lengths [b]."""
         device, engine = self.decoder.device, self.engine
         lengths = torch.tensor([len(p.ids) for p in prompts], device=device)
@@ -230,29 +283,23 @@ class _Batch:
         return engine.model.embed(ids, features, frames), lengths
 
     def _step(self) -> Iterator[Event]:
-        longest = max(n for n, row in zip(self.lengths, self.rows, strict=True) if row) + 1
-        idle = [i for i, row in enumerate(self.rows) if row is None]
-        if idle:  # they still ride along; at length 0 they can never outgrow the cache
-            self.cache.lengths[idle] = 0
-        logits = self.decoder.step(self.next, self.cache, longest)
         slots = [i for i, row in enumerate(self.rows) if row is not None]
-        for i in slots:
-            self.lengths[i] += 1
-        yield from self._take(logits if len(slots) == len(self.rows) else logits[slots], slots)
+        yield from self._take([r.step(self.next, slots) for r in self.readings], slots)
 
-    def _take(self, logits: Tensor, slots: list[int]) -> Iterator[Event]:
+    def _take(self, read: list[Tensor], slots: list[int]) -> Iterator[Event]:
         """Choose the next token of each of these rows and hand it out."""
         rows = [row for i in slots if (row := self.rows[i]) is not None]
-        logits = self._masked(logits, rows)
+        sure = certainty(read[0]).tolist() if self.sampling.certainty else [None] * len(rows)
+        logits = self._masked(contrasted(read, self.sampling.contrast), rows)
         drawn = [self.draws[r.request].random() for r in rows]
         uniform = torch.tensor(drawn, device=logits.device)
         tokens, logprobs = choose(logits, uniform, self.sampling)
         chosen, values = tokens.tolist(), logprobs.tolist()
         following: list[int] = []
-        for slot, row, token, value in zip(slots, rows, chosen, values, strict=True):
+        for slot, row, token, value, known in zip(slots, rows, chosen, values, sure, strict=True):
             forced = bool(row.pending)
             token = row.pending.pop(0) if forced else token
-            row.append(token, 0.0 if forced else value, forced)
+            row.append(token, 0.0 if forced else value, forced, known)
             taken = 0
             if row.closed == "open" and not row.pending:
                 taken = advance(row, self.thinking, self.engine.tags, self.engine.stops)
@@ -260,7 +307,7 @@ class _Batch:
             # After a withdrawal the continuation follows the last token that remains.
             following.append(row.pending.pop(0) if taken and not stop else token)
             if taken and not stop:
-                row.append(following[-1], 0.0, True)
+                row.append(following[-1], 0.0, True, None if known is None else 0.0)
                 self._shorten(slot, taken - 1)
             yield Event(
                 request=row.request, token=following[-1], forced=forced, taken_back=taken,
@@ -291,23 +338,22 @@ class _Batch:
     def _stop(self, row: Row, slot: int) -> str:
         if row.tokens and not row.pending and row.tokens[-1] in self.engine.stops:
             return "end"
-        full = self.lengths[slot] + 1 >= self.capacity
+        full = max(r.lengths[slot] for r in self.readings) + 1 >= self.capacity
         return "length" if len(row.tokens) >= self.sampling.max_tokens or full else ""
 
     def _shorten(self, slot: int, n: int) -> None:
-        self.lengths[slot] -= n
-        self.cache.lengths[slot] -= n
+        for reading in self.readings:
+            reading.shorten(slot, n)
 
     def _compact(self) -> None:
         """Drop empty rows, so that the last replies do not pay for the finished ones."""
         kept = [i for i, row in enumerate(self.rows) if row is not None]
         if not kept:
             return
-        index = torch.tensor(kept, device=self.decoder.device)
-        self.cache.keep(index)
+        for reading in self.readings:
+            reading.keep(kept)
         self.rows = [self.rows[i] for i in kept]
-        self.lengths = [self.lengths[i] for i in kept]
-        self.next = self.next[index]
+        self.next = self.next[torch.tensor(kept, device=self.next.device)]
 
 
 class _Writer:

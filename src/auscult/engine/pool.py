@@ -64,13 +64,23 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
+class Failure:
+    """An error on its way from a process to the one that asked."""
+
     kind: str
     message: str
 
-    def error(self, number: int) -> Exception:
-        """The worker's error as the caller sees it."""
-        return ERRORS.get(self.kind, RuntimeError)(f"engine process {number}: {self.message}")
+    def error(self, place: str) -> Exception:
+        """The error as the caller sees it."""
+        return ERRORS.get(self.kind, RuntimeError)(f"{place}: {self.message}")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An error in a form that travels. numpy and others derive from the built-in errors: the one
+    that callers know is named."""
+    names = [c.__name__ for c in type(error).__mro__ if c.__name__ in ERRORS]
+    said = str(error) if names else f"{type(error).__name__}: {error}"
+    return Failure(kind=names[0] if names else "", message=said)
 
 
 # ------------------------------------------------------------------------------ the worker's side
@@ -115,11 +125,16 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def until_parent_ends(parent: int) -> None:
+    """This process lives as long as the one that started it, which alone minds Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
 def serve(socket: int, parent: int) -> None:
     """What a worker runs: answer messages from the inherited file descriptor `socket` until the
     other end closes, then exit. `parent` is the id of the process to end with."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pool, which then closes
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    until_parent_ends(parent)
     torch.set_num_threads(1)
     connection = Connection(socket)
     engine: Engine | None = None
@@ -129,10 +144,7 @@ def serve(socket: int, parent: int) -> None:
             try:
                 engine, answer = _answer(engine, message)
             except Exception as error:
-                # numpy and others derive from the built-in errors: name the one that callers know.
-                names = [c.__name__ for c in type(error).__mro__ if c.__name__ in ERRORS]
-                said = str(error) if names else f"{type(error).__name__}: {error}"
-                answer = _Failure(kind=names[0] if names else "", message=said)
+                answer = failure_of(error)
             connection.send(answer)
     os._exit(0)  # nothing is left to do, and unloading torch takes longer than it does good
 
@@ -140,23 +152,31 @@ def serve(socket: int, parent: int) -> None:
 # ------------------------------------------------------------------------------ the pool's side
 
 
+def spawn(target: str) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """A process that runs the function `module:name` with (its socket's number, our process id),
+    and our end of the socket. It uses one thread unless it says otherwise."""
+    module, name = target.split(":")
+    ours, theirs = Pipe()
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        f"from {module} import {name}\n"
+        f"{name}({theirs.fileno()}, {os.getpid()})"
+    )
+    single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL, env=os.environ | single, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+    return process, ours
+
+
 class _Worker:
     """A process with an engine, and our end of its socket."""
 
     def __init__(self, number: int, opening: _Open) -> None:
         self.number = number
-        self.connection, theirs = Pipe()
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}\n"
-            "from auscult.engine.pool import serve\n"
-            f"serve({theirs.fileno()}, {os.getpid()})"
-        )
-        single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.DEVNULL, env=os.environ | single, pass_fds=[theirs.fileno()],
-            )  # fmt: skip
+        self.process, self.connection = spawn("auscult.engine.pool:serve")
         self.send(opening)
 
     def send(self, message: Any) -> None:
@@ -170,8 +190,8 @@ class _Worker:
             answer = self.connection.recv()
         except (EOFError, OSError) as error:
             raise self.died("while it read the model") from error
-        if isinstance(answer, _Failure):
-            raise answer.error(self.number)
+        if isinstance(answer, Failure):
+            raise answer.error(f"engine process {self.number}")
 
     def died(self, when: str) -> RuntimeError:
         """What to raise for a process whose socket is closed."""
@@ -355,8 +375,8 @@ class EnginePool:
             self.close()
             raise
         for w in sorted(answers):
-            if isinstance(answers[w], _Failure):
-                raise answers[w].error(w)
+            if isinstance(answers[w], Failure):
+                raise answers[w].error(f"engine process {w}")
         return answers
 
     def _renew(self, w: int, message: _Work | _Sync) -> None:

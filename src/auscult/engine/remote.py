@@ -13,8 +13,7 @@ What differs from `Engine`:
   the sampled ones. With vLLM, `extra={"return_tokens_as_token_ids": True}` returns the true ids.
 - Log-probabilities are the server's where it returns one for each of our tokens, else zeros: ask
   `logprobs_known`, and compute them again for training. vLLM returns those of temperature 1 unless
-  it was started with `--logprobs-mode processed_logprobs`.
-- Sound is sent as 16 bit WAV.
+  it was started with `--logprobs-mode processed_logprobs`. Sound is sent as 16 bit WAV.
 """
 
 import base64
@@ -86,10 +85,11 @@ def message_of(turn: Turn, human: str = "user") -> dict[str, Any]:
     """A turn as the API has it: its clips as `input_audio` parts, then its text."""
     role = human if turn.role == "human" else turn.role
     if not turn.clips:
-        return {"role": role, "content": turn.text}
+        return {"role": role, "content": turn.before + turn.text}
     sounds = [base64.b64encode(wav_bytes(clip)).decode() for clip in turn.clips]
     parts = [{"type": "input_audio", "input_audio": {"data": s, "format": "wav"}} for s in sounds]
-    return {"role": role, "content": [*parts, {"type": "text", "text": turn.text}]}
+    first, last = ([{"type": "text", "text": t}] * bool(t) for t in (turn.before, turn.text))
+    return {"role": role, "content": first + parts + last}
 
 
 def forced_text(thinking: Thinking) -> str:

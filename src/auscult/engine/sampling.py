@@ -1,5 +1,7 @@
 """How the next token is chosen. Pure functions of logits and uniform numbers."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +13,12 @@ from torch import Tensor
 class Sampling:
     """temperature 0 = greedy; top_k 0 and top_p 1 = off; max_tokens bounds thought and answer
     together. Rows draw from generators of their own, so a result does not depend on what else is in
-    the batch. Example: Sampling(temperature=0.7, top_p=0.9, seed=3)."""
+    the batch. Example: Sampling(temperature=0.7, top_p=0.9, seed=3).
+
+    contrast: strength of audio-aware decoding (`contrasted`), 0 = off, twice the work otherwise.
+    without: what it contrasts with, "silence" as long or "nothing" at all (other numbers: they are
+    not the same control). certainty: keep each token's certainty (`certainty`).
+    """
 
     temperature: float = 0.0
     top_k: int = 0
@@ -19,6 +26,9 @@ class Sampling:
     repetition_penalty: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    contrast: float = 0.0
+    without: str = "silence"
+    certainty: bool = False
 
     def __post_init__(self) -> None:
         checks = (
@@ -27,10 +37,25 @@ class Sampling:
             (0 < self.top_p <= 1, "top_p", "in (0, 1]", self.top_p),
             (self.repetition_penalty > 0, "repetition_penalty", "> 0", self.repetition_penalty),
             (self.max_tokens >= 1, "max_tokens", "1 or more", self.max_tokens),
+            (self.contrast >= 0, "contrast", "0 (off) or more", self.contrast),
+            (self.without in ("silence", "nothing"), "without", "silence or nothing", self.without),
         )
         for good, name, expected, value in checks:
             if not good:
                 raise ValueError(f"{name} must be {expected}; got {value}")
+
+
+def contrasted(read: Sequence[Float[Tensor, "B V"]], strength: float) -> Float[Tensor, "B V"]:
+    """Audio-aware decoding (arXiv 2506.07233): (1 + a) x logits with the sound - a x logits without
+    it. With one reading, its logits as they are."""
+    return read[0] if len(read) == 1 else (1 + strength) * read[0] - strength * read[1]
+
+
+def certainty(logits: Float[Tensor, "B V"]) -> Float[Tensor, " B"]:
+    """Self-certainty (arXiv 2502.18581): the divergence of the uniform distribution from the
+    model's, KL(U || p) = -log V - mean log p, in nats: 0 when it knows nothing, large when one
+    token is certain. At temperature 1, before any rule."""
+    return -logits.log_softmax(-1).mean(-1) - math.log(logits.shape[-1])
 
 
 def penalise(

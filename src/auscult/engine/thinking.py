@@ -104,20 +104,25 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     forced: list[bool] = field(default_factory=list)
+    certainties: list[float] = field(default_factory=list)  # empty unless asked for
     pending: list[int] = field(default_factory=list)  # tokens that will be forced next
     closed: str = "open"  # "model" | "budget" | "empty"
     thought_tokens: int = 0
 
-    def append(self, token: int, logprob: float, forced: bool) -> None:
-        """Take the next token."""
+    def append(
+        self, token: int, logprob: float, forced: bool, certainty: float | None = None
+    ) -> None:
+        """Take the next token; `certainty` where it is kept."""
+        if certainty is not None:
+            self.certainties.append(certainty)
         self.tokens.append(token)
         self.logprobs.append(logprob)
         self.forced.append(forced)
 
     def drop(self, n: int) -> None:
         """Take the last n tokens back."""
-        for values in (self.tokens, self.logprobs, self.forced):
-            del values[len(values) - n :]
+        for values in (self.tokens, self.logprobs, self.forced, self.certainties):
+            del values[max(0, len(values) - n) :]
 
 
 def advance(row: Row, thinking: Thinking, tags: Tags, stops: frozenset[int] = frozenset()) -> int:

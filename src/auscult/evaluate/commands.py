@@ -1,84 +1,121 @@
-"""`auscult eval gym | fsdd`: accuracies with intervals, as a table and as JSONL."""
+"""`auscult eval SUITE`: benchmarks, controls, budgets and selectors inside inspect_ai."""
 
-import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import torch
 import tyro
 
-from auscult import gym
-from auscult.audio import speech
-from auscult.engine import Engine, Sampling, Thinking
-from auscult.evaluate import fsdd
-from auscult.evaluate.gym_suite import markdown, run_suite, standard_protocols
-from auscult.model.weights import locate, open_model
-from auscult.train.run import fingerprint
+from auscult.bench.suites import SUITES, suite_named
+from auscult.evaluate.protocol import Protocol
+from auscult.evaluate.studies import STUDIES, Extent, protocols
+
+Flat = tyro.conf.OmitArgPrefixes
+
+
+def suites() -> None:
+    """All benchmarks, with where they come from."""
+    width = max(map(len, SUITES))
+    for suite in SUITES.values():
+        scored = "judge" if suite.mark is None else "rule"
+        scored += " or judge" if suite.mark and suite.judged else ""
+        print(f"{suite.name:<{width}}  {suite.about} [{scored}; {suite.source}]")
 
 
 def evaluate(
-    suite: Annotated[Literal["gym", "fsdd"], tyro.conf.Positional],
+    suite: Annotated[str, tyro.conf.Positional],
     /,
     *,
     model: str = "nano",
+    study: tuple[str, ...] = ("plain",),
     out: Path = Path("runs/eval"),
-    n: int = 200,
-    controls: int = 200,
-    tasks: tuple[str, ...] = (),
-    level: int = 1,
-    data: Path | None = None,
+    base_url: str = "",
+    rows: int = 64,
     threads: int = 1,
+    connections: int = 16,
+    retries: int = 2,
+    protocol: Flat[Annotated[Protocol, tyro.conf.arg(name="")]] = Protocol(),
+    extent: Flat[Annotated[Extent, tyro.conf.arg(name="")]] = Extent(),
 ) -> None:
-    """Evaluate a model; greedy decoding, thinking on unless a column says otherwise.
+    """Evaluate a model on a benchmark; the logs are inspect_ai's (`inspect view --log-dir`).
 
     Args:
-        suite: gym (held-out items with controls) or fsdd (real spoken digits).
-        model: nano, nano-base, or a folder with a checkpoint.
-        out: folder of the answers and the table; a killed run continues there.
-        n: items per task (gym) or recordings (fsdd, 0 = all).
-        controls: items per task under silence, swapped sound and text twin.
-        tasks: only these tasks; default all that can be made here.
-        level: difficulty.
-        data: folder of the recordings (fsdd).
-        threads: CPU threads.
+        suite: name of a benchmark; `auscult suites` lists them.
+        model: nano, nano-base, a checkpoint's folder, step-audio/NAME (a released model behind
+            vLLM), or any model of inspect_ai (openai-api/SERVICE/NAME, ...).
+        study: plain, controls, budgets, selectors, decoding, corruptions, voices, languages.
+        out: folder of the logs and the page; a killed run continues there.
+        base_url: address of a server.
+        rows: questions in flight in our engine.
+        threads: CPU threads of the engine's process.
+        connections: requests at once to a server.
+        retries: times that failed questions are asked again.
+        protocol: how the questions are put.
+        extent: how far the studies go.
     """
-    if n < 0 or (suite == "gym" and n == 0):
-        raise ValueError(f"--n is {n}; expected at least 1 item per task")
-    torch.set_num_threads(threads)
-    engine = Engine(*open_model(model), sampling=Sampling(max_tokens=160))
-    began = time.perf_counter()
-    if suite == "fsdd":
-        table = _fsdd(engine, data, n)
-    else:
-        chosen = tasks or _available()
-        protocols = [p for p in standard_protocols(n, controls) if p.n > 0]
-        weights = fingerprint(locate(model))
-        results = run_suite(engine, chosen, protocols, out, level=level, weights=weights)
-        table = markdown(results, out, level=level)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{suite}.md").write_text(table)
-    print(table)
-    print(f"{time.perf_counter() - began:.0f} s; written to {out / f'{suite}.md'}")
+    suite_named(suite)
+    unknown = [name for name in study if name not in STUDIES]
+    if unknown:
+        raise ValueError(f"unknown study {unknown[0]!r}; expected one of {', '.join(STUDIES)}")
+    _framework()
+    from auscult.evaluate.door import Effort, model_named, run
+    from auscult.evaluate.tasks import asked
+
+    base = replace(protocol, suite=suite)
+    questions = list(asked(base, out / "sounds").questions.values())
+    effort = Effort(rows=rows, threads=threads, connections=connections, retries=retries)
+    chosen = protocols(study, base, extent, questions)
+    print(f"{suite}: {len(questions)} questions, {len(chosen)} protocols, model {model}")
+    whole, _ = run(chosen, model_named(model, effort, base_url), out, effort)
+    results(out)
+    if not whole:
+        raise ValueError(
+            f"some questions got no answer; the others are kept in {out}: run the same command "
+            "again to ask only those"
+        )
 
 
-def _available() -> tuple[str, ...]:
-    """All tasks that can be made here; says what is left out."""
-    if speech.available():
-        return tuple(gym.TASKS)
-    print(
-        f"{len(gym.SPEECH_TASKS)} tasks with spoken words are left out: "
-        "pip install 'auscult[speech]'"
-    )
-    return tuple(t for t in gym.TASKS if t not in gym.SPEECH_TASKS)
+def results(
+    place: Annotated[Path, tyro.conf.Positional] = Path("runs/eval"), /, *, out: Path | None = None
+) -> None:
+    """The results page of all logs below a folder.
+
+    Args:
+        place: a log, or a folder with logs (the --out of `auscult eval`).
+        out: folder of results.html and results.md; default beside the logs.
+    """
+    _framework()
+    from auscult.evaluate.results import write_page
+
+    print(write_page(place, out or (place if place.is_dir() else place.parent)))
 
 
-def _fsdd(engine: Engine, data: Path | None, n: int) -> str:
-    if data is None:
-        raise ValueError("pass --data with the folder of the Free Spoken Digit Dataset recordings")
-    files = fsdd.digit_files(data, n or None)
-    rows = ["| mode | speaker | n | accuracy % | 95 % interval |", "|---|---|---|---|---|"]
-    for mode, thinking in (("thinking", Thinking()), ("direct", Thinking(budget=0))):
-        for speaker, e in fsdd.run(engine, files, thinking).items():
-            interval = f"{100 * e.low:.1f} to {100 * e.high:.1f}"
-            rows.append(f"| {mode} | {speaker} | {e.n} | {100 * e.mean:.1f} | {interval} |")
-    return "\n".join(rows) + "\n"
+def compare(
+    first: Annotated[Path, tyro.conf.Positional],
+    second: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    vary: tuple[str, ...] = (),
+    out: Path | None = None,
+) -> None:
+    """Two runs over the same questions, paired: difference, interval, McNemar, the n it takes.
+
+    Args:
+        first: a log, or a folder of logs.
+        second: the one to compare with.
+        vary: settings of the protocol that may differ (think, condition, prompt, ...).
+        out: folder of compare.md and compare.png; default prints only.
+    """
+    _framework()
+    from auscult.evaluate.compare import compare_places
+
+    print(compare_places(first, second, vary=vary, out=out))
+
+
+def _framework() -> None:
+    try:
+        import inspect_ai  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError as error:
+        raise ValueError(
+            "evaluation runs inside inspect_ai: pip install 'auscult[eval]'"
+        ) from error

@@ -54,7 +54,8 @@ class StepAudio2Processor(ProcessorMixin):
         messages: list[Any] = [
             {
                 "role": turn.role,
-                "content": [{"type": "audio"}] * len(turn.clips)
+                "content": [{"type": "text", "text": turn.before}]
+                + [{"type": "audio"}] * len(turn.clips)
                 + [{"type": "text", "text": turn.text}],
             }
             for turn in turns

@@ -1,0 +1,94 @@
+"""The acoustic gym as a benchmark: held-out items, made on the spot, with exact truth.
+
+There are no files. In place of a folder stand settings: "n=20,level=1,tasks=tempo+meter", each of
+them optional. The nine spoken tasks need the extra `[speech]`, and are left out without it.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from auscult import gym
+from auscult.audio import speech
+from auscult.bench.letters import chosen_option
+from auscult.bench.question import Answer, Mark, Prompt, Question, Sound, Suite, Worded
+from auscult.gym.render import question_text, twin
+from auscult.gym.score import normalise, score_answer
+from auscult.types import Audio, Item
+
+PER_TASK = 20
+
+
+@lru_cache(maxsize=256)
+def item(key: str) -> Item:
+    """The item of a key "task/split/level/index"."""
+    task, split, level, index = key.split("/")
+    return gym.make(task, int(index), split=split, level=int(level))
+
+
+def load(folder: Path) -> list[Question]:
+    """Held-out items of every task. Raises `ValueError` for a setting that does not exist."""
+    settings = {"n": str(PER_TASK), "level": "1", "tasks": "+".join(available())}
+    for part in str(folder).split(",") if str(folder) not in ("", ".") else []:
+        name, equal, value = part.partition("=")
+        if name not in settings or not equal:
+            raise ValueError(
+                f"the gym takes settings in place of a folder, such as n=50,level=2,"
+                f"tasks=tempo+meter; got {part!r}"
+            )
+        settings[name] = value
+    n, level = int(settings["n"]), int(settings["level"])
+    keys = [f"{t}/heldout/{level}/{i}" for t in settings["tasks"].split("+") for i in range(n)]
+    return [_question(key) for key in keys]
+
+
+def available() -> tuple[str, ...]:
+    """The tasks that can be made here."""
+    return tuple(t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS)
+
+
+def _question(key: str) -> Question:
+    made = item(key)
+    return Question(
+        key=f"gym/{key}",
+        text=made.question,
+        sounds=tuple(
+            Sound(name=f"{key}#{i}", read=lambda i=i: _clip(key, i)) for i in range(len(made.clips))
+        ),
+        answers=(made.answer,),
+        options=made.options,
+        task=made.task,
+        groups={"task": made.task},
+        caption=twin(made),
+        extra={"features": made.features},
+    )
+
+
+def _clip(key: str, place: int) -> Audio:
+    return item(key).clips[place]
+
+
+def _word(question: Question) -> Worded:
+    made = item(question.key.removeprefix("gym/"))
+    asked = question_text(made)
+    return Worded(after=asked.replace(made.question, question.text, 1))
+
+
+def mark(question: Question, answer: Answer) -> Mark:
+    """The gym's own score is both: it takes one unambiguous answer and nothing around it."""
+    made = item(question.key.removeprefix("gym/"))
+    right = score_answer(made, answer.text)
+    choice = chosen_option(answer.text, made.options)
+    said = normalise(choice if choice is not None else answer.text)
+    parsed = right == 1.0 or (choice is not None if made.options else bool(said))
+    return Mark(official=right, strict=right, parsed=parsed, answer=said)
+
+
+SUITE = Suite(
+    name="gym",
+    about="the acoustic gym's held-out items: 49 tasks with exact truth, made on the spot",
+    source="this repository",
+    fetch="pip install 'auscult[speech]'  # nothing to fetch; spoken tasks need espeak-ng",
+    load=load,
+    prompts={"auscult": Prompt(word=_word, temperature=0.0, max_tokens=160)},
+    mark=mark,
+)

@@ -1,0 +1,207 @@
+"""What the model is given to hear: the question's sound, something in its place, or words.
+
+A condition is one function and one line in `CONDITIONS`. All are pure: the same question and seed
+give the same samples. What is given lies as WAV files in a folder, so that people can listen to it.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from auscult.audio.corrupt import corrupt
+from auscult.audio.io import chunks, write_audio
+from auscult.audio.respeak import respeak
+from auscult.bench.files import read_lines
+from auscult.bench.question import Question, Said, Sound, Worded
+from auscult.gym.languages import translated
+from auscult.types import Audio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Sounds, or words in their place. Example: Heard(words="Scene: notes: C4, E4.")."""
+
+    clips: tuple[Audio, ...] = ()
+    words: str = ""
+
+
+def _own(question: Question) -> tuple[Audio, ...]:
+    return tuple(sound.read() for sound in question.sounds)
+
+
+def _pink(clip: Audio, key: str) -> Audio:
+    """Pink noise as long and as loud (same RMS) as a clip."""
+    rng = np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:8], 16))
+    spectrum = np.fft.rfft(rng.standard_normal(len(clip)))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(1, np.arange(len(spectrum)))), len(clip))
+    noise *= np.sqrt(np.mean(np.square(clip, dtype=np.float64)) / np.mean(noise**2))
+    return np.clip(noise, -1, 1).astype(np.float32)
+
+
+def _full(question: Question, other: Question) -> Heard:
+    return Heard(clips=_own(question))
+
+
+def _none(question: Question, other: Question) -> Heard:
+    return Heard()
+
+
+def _silence(question: Question, other: Question) -> Heard:
+    return Heard(clips=tuple(np.zeros_like(clip) for clip in _own(question)))
+
+
+def _noise(question: Question, other: Question) -> Heard:
+    clips = _own(question)
+    return Heard(clips=tuple(_pink(c, f"{question.key}/{i}") for i, c in enumerate(clips)))
+
+
+def _swapped(question: Question, other: Question) -> Heard:
+    return Heard(clips=_own(other))
+
+
+def _transcript(question: Question, other: Question) -> Heard:
+    return Heard(
+        words=f'Transcript of the audio: "{_given(question, question.transcript, "transcript")}"\n'
+    )
+
+
+def _caption(question: Question, other: Question) -> Heard:
+    return Heard(words=f"{_given(question, question.caption, 'caption')}\n")
+
+
+def _given(question: Question, words: str, kind: str) -> str:
+    if not words:
+        raise ValueError(
+            f"{question.key} has no {kind}; give all of them with --texts FILE, a line "
+            f'{{"key": "{question.key}", "{kind}": "..."}} for each question'
+        )
+    return words
+
+
+Condition = Callable[[Question, Question], Heard]
+
+CONDITIONS: dict[str, Condition] = {
+    "full": _full,
+    "no_audio": _none,
+    "silence": _silence,
+    "noise": _noise,
+    "swapped": _swapped,
+    "transcript": _transcript,
+    "caption": _caption,
+}
+"""name -> what is heard: the sound; nothing; silence as long; pink noise as long and as loud; the
+sound of another question of the same task; what is spoken, in words; what is heard, in words."""
+
+
+def neighbours(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:
+    """For each question another one whose sound it gets when swapped: a derangement within its
+    task, or within the whole suite where its task has one question only."""
+    by_task: dict[str, list[Question]] = {}
+    for question in questions:
+        by_task.setdefault(question.task, []).append(question)
+    groups = [g for g in by_task.values() if len(g) > 1]
+    alone = [g[0] for g in by_task.values() if len(g) == 1]
+    pairs: dict[str, Question] = {}
+    for group in [*groups, alone]:
+        order = sorted(group, key=lambda q: hashlib.sha256(f"{seed}/{q.key}".encode()).digest())
+        pairs |= {q.key: order[(i + 1) % len(order)] for i, q in enumerate(order)}
+    if len(alone) == 1:
+        pairs[alone[0].key] = next((q for q in questions if q is not alone[0]), alone[0])
+    return pairs
+
+
+def read_texts(path: Path) -> dict[str, Mapping[str, str]]:
+    """key -> transcript, caption and translations that a user gives. Raises `ValueError`."""
+    rows = read_lines(path)
+    if not all(isinstance(row, dict) and "key" in row for row in rows):
+        raise ValueError(f'{path}: expected a JSON object with "key" on every line')
+    return {str(row["key"]): row for row in rows}
+
+
+def prepared(
+    questions: Sequence[Question], texts: Mapping[str, Mapping[str, str]], language: str
+) -> list[Question]:
+    """The questions with the user's texts, in the language that is asked for."""
+    return [_in_language(_with_texts(q, texts.get(q.key, {})), texts, language) for q in questions]
+
+
+def _with_texts(question: Question, given: Mapping[str, str]) -> Question:
+    return replace(
+        question,
+        transcript=given.get("transcript", question.transcript),
+        caption=given.get("caption", question.caption),
+    )
+
+
+def _in_language(
+    question: Question, texts: Mapping[str, Mapping[str, str]], language: str
+) -> Question:
+    if not language or not question.text:
+        return question
+    name = f"question_{language}"
+    given = texts.get(question.key, {}).get(name, "")
+    if not given and question.key.startswith("gym/"):
+        given = translated(question.text, language)
+    return replace(question, text=_given(question, given, name))
+
+
+def heard(
+    question: Question, other: Question, *, condition: str, corruption: str = "", voice: str = ""
+) -> Heard:
+    """What is given in place of a question's sound: spoken anew, exchanged, spoilt."""
+    if voice:
+        words = _given(question, question.transcript, "transcript")
+        spoken = Sound(name=f"{voice}: {words}", read=lambda: respeak(words, voice))
+        question = replace(question, sounds=(spoken,))
+    found = CONDITIONS[condition](question, other)
+    if not corruption:
+        return found
+    clips = [corrupt(corruption, c, f"{question.key}/{i}") for i, c in enumerate(found.clips)]
+    return replace(found, clips=tuple(clips))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """One turn as it is put to a model: files of sound with text around them.
+
+    Example: Put(role="human", before="", sounds=(Path("sounds/3f9a.wav"),), after="Who speaks?").
+    """
+
+    role: str
+    before: str = ""
+    sounds: tuple[Path, ...] = ()
+    after: str = ""
+
+
+def put(question: Question, words: Worded, found: Heard, folder: Path) -> list[Put]:
+    """All turns of a question. Sounds longer than 25 s become pieces that follow each other, as in
+    the released client."""
+    turns = [Put(role="system", after=words.system)] if words.system else []
+    turns += [_earlier(said, folder) for said in question.history]
+    files = _files(found.clips, folder)
+    now = Put(role="human", before=words.before, sounds=files, after=found.words + words.after)
+    return [*turns, now]
+
+
+def _earlier(said: Said, folder: Path) -> Put:
+    clips = [sound.read() for sound in said.sounds]
+    return Put(role=said.role, sounds=_files(clips, folder), after=said.text)
+
+
+def _files(clips: Sequence[Audio], folder: Path) -> tuple[Path, ...]:
+    """Each clip as one file or several, named by content; written once, whole."""
+    return tuple(_file(piece, folder) for clip in clips for piece in chunks(clip))
+
+
+def _file(piece: Audio, folder: Path) -> Path:
+    file = folder / f"{hashlib.sha256(piece.tobytes()).hexdigest()[:20]}.wav"
+    if not file.exists():
+        part = folder / f"{file.stem}.{os.getpid()}.{threading.get_ident()}.part.wav"
+        write_audio(part, piece)
+        part.replace(file)
+    return file

@@ -1,0 +1,56 @@
+"""Judges: a language model behind any endpoint scores an answer, and every reply is remembered.
+
+Replies lie in the framework's cache, keyed by judge, prompt and settings, so a run that is resumed
+or scored again asks nothing twice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from inspect_ai.model import (
+    CachePolicy,
+    ChatMessage,
+    ChatMessageSystem,
+    ChatMessageUser,
+    GenerateConfig,
+    get_model,
+)
+
+from auscult.bench.question import Answer, Judged, Mark, Plea, Question
+
+
+def _settings(plea: Plea, place: int) -> GenerateConfig:
+    """What the official script asks for. Where it draws several replies without a seed, each gets
+    one of its own, so that the cache tells them apart and a second run is the same."""
+    given: dict[str, Any] = {
+        "temperature": plea.temperature,
+        "top_p": plea.top_p,
+        "max_tokens": plea.max_tokens,
+        "seed": plea.seed if plea.seed is not None else place,
+    }
+    return GenerateConfig(**{name: value for name, value in given.items() if value is not None})
+
+
+def _messages(plea: Plea) -> list[ChatMessage]:
+    system: list[ChatMessage] = [ChatMessageSystem(content=plea.system)] if plea.system else []
+    return [*system, ChatMessageUser(content=plea.user)]
+
+
+async def replies(pleas: Sequence[Plea], judge: str) -> list[str]:
+    """The judge's replies to all requests, in order; a failing endpoint is the sample's error."""
+    model = get_model(judge)
+    found: list[str] = []
+    for plea in pleas:
+        for place in range(plea.n):
+            # One by one: not every server returns several choices.
+            output = await model.generate(
+                _messages(plea), config=_settings(plea, place), cache=CachePolicy(expiry=None)
+            )
+            found.append(output.completion)
+    return found
+
+
+async def judged(rule: Judged, question: Question, answer: Answer, judge: str) -> Mark:
+    """The mark that a judge's replies give; no request is made where the rule needs none."""
+    pleas = rule.asks(question, answer)
+    return rule.reads(question, answer, await replies(pleas, judge) if pleas else [])

@@ -1,0 +1,212 @@
+"""Our checkpoints as a model provider of inspect_ai: `auscult/nano`, `auscult/FOLDER`.
+
+Requests of many samples are in flight at once and share the engine's batch. What the framework's
+settings mean here: `reasoning_tokens` is the budget of the thought (0 = none, absent = free),
+`num_choices` the number of replies, `seed` that of this request alone. `extra_body` may hold what
+has no setting of its own, see `EXTRAS`. Each reply's numbers stand in its message's metadata.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    Content,
+    ContentAudio,
+    ContentReasoning,
+    ContentText,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from auscult.audio.io import read_audio, read_encoded
+from auscult.engine import Engine, Sampling, Thinking
+from auscult.engine.live import Answered, Live, LiveProcess, Request
+from auscult.model.weights import open_model
+from auscult.types import Audio, Reply, Turn
+
+EXTRAS = ("repetition_penalty", "contrast", "without", "certainty", "minimum")
+"""Fields of `extra_body`: those of `Sampling` by their names, and the thought's least length."""
+
+_ROLES = {"system": "system", "user": "human", "assistant": "assistant"}
+_ENGINES: dict[tuple[Any, ...], Live | LiveProcess] = {}
+
+
+def engine_for(
+    model: str, *, rows: int, threads: int, device: str, inside: bool
+) -> Live | LiveProcess:
+    """The engine of a model, opened once for all evaluations of this process."""
+    key = (model, rows, threads, device, inside)
+    if key not in _ENGINES:
+        if inside:
+            opened = open_model(model, device=device or None)
+            _ENGINES[key] = Live(Engine(*opened, rows=rows))
+        else:
+            _ENGINES[key] = LiveProcess(model, rows=rows, threads=threads, device=device)
+    return _ENGINES[key]
+
+
+class Auscult(ModelAPI):
+    """See the head of this file. Model arguments: rows in flight (64), threads (1), device ("" =
+    the best there is), inside (True: in this process, for small things), weights (a fingerprint
+    that tells two states of one folder apart in logs)."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig | None = None,
+        rows: int = 64,
+        threads: int = 1,
+        device: str = "",
+        inside: bool = False,
+        weights: str = "",
+    ) -> None:
+        super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
+        self.rows, self.weights = rows, weights
+        self.engine = engine_for(
+            model_name, rows=rows, threads=threads, device=device, inside=inside
+        )
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """All replies of one request. Raises `ValueError` for settings that mean nothing here."""
+        if tools:
+            raise ValueError("these models call no tools; give the task none")
+        request = Request(
+            turns=[turn_of(message) for message in input],
+            n=config.num_choices or 1,
+            sampling=sampling_of(config),
+            thinking=thinking_of(config),
+        )
+        return output_of(self.model_name, await asyncio.wrap_future(self.engine.submit(request)))
+
+    def max_connections(self) -> int:
+        """As many as keep all rows busy while finished ones are scored."""
+        return 4 * self.rows
+
+    def connection_key(self) -> str:
+        """One engine, one pool of connections."""
+        return f"auscult/{self.model_name}"
+
+
+def sampling_of(config: GenerateConfig) -> Sampling:
+    """The engine's settings. Raises `ValueError` for one that it does not have."""
+    for name in ("stop_seqs", "frequency_penalty", "presence_penalty", "logit_bias", "best_of"):
+        if getattr(config, name):
+            raise ValueError(f"the engine has no {name}; leave it out")
+    extra = dict(config.extra_body or {})
+    unknown = extra.keys() - set(EXTRAS)
+    if unknown:
+        raise ValueError(f"extra_body holds {sorted(unknown)}; expected some of {EXTRAS}")
+    extra.pop("minimum", None)
+    return Sampling(
+        temperature=config.temperature or 0.0,
+        top_k=config.top_k or 0,
+        top_p=1.0 if config.top_p is None else config.top_p,
+        max_tokens=config.max_tokens or 512,
+        seed=config.seed or 0,
+        **extra,
+    )
+
+
+def thinking_of(config: GenerateConfig) -> Thinking:
+    """The control of the thought."""
+    least = int((config.extra_body or {}).get("minimum", 1))
+    budget = config.reasoning_tokens
+    return Thinking(budget=budget, minimum=least if budget is None else min(least, budget))
+
+
+def turn_of(message: ChatMessage) -> Turn:
+    """A message as a turn: text, sounds, text. Raises `ValueError` for anything else."""
+    if message.role not in _ROLES:
+        raise ValueError(f"expected a system, user or assistant message; got {message.role}")
+    parts: Sequence[Content] = (
+        [ContentText(text=message.content)] if isinstance(message.content, str) else message.content
+    )
+    heard = [i for i, part in enumerate(parts) if isinstance(part, ContentAudio)]
+    if heard and heard[-1] - heard[0] != len(heard) - 1:
+        raise ValueError("the sounds of a message must follow each other without text between them")
+    cut = heard[0] if heard else 0
+    return Turn(
+        role=_ROLES[message.role],
+        before="".join(_text(part) for part in parts[:cut]),
+        clips=tuple(_clip(part) for part in parts if isinstance(part, ContentAudio)),
+        text="".join(_text(part) for part in parts[cut + len(heard) :]),
+    )
+
+
+def _text(part: Content) -> str:
+    if isinstance(part, ContentReasoning):
+        return f"<think>\n{part.reasoning}\n</think>\n"
+    if not isinstance(part, ContentText):
+        raise ValueError(f"expected text or sound in a message; got {part.type}")
+    return part.text
+
+
+def _clip(part: ContentAudio) -> Audio:
+    """A file, or a data URL."""
+    if part.audio.startswith("data:"):
+        import base64
+
+        return read_encoded(base64.b64decode(part.audio.partition(",")[2]), "a data URL")
+    return read_audio(part.audio)
+
+
+def output_of(model: str, answered: Answered) -> ModelOutput:
+    """The framework's record of the replies."""
+    written = sum(len(reply.tokens) for reply in answered.replies)
+    return ModelOutput(
+        model=model,
+        choices=[choice_of(reply, model) for reply in answered.replies],
+        usage=ModelUsage(
+            input_tokens=answered.prompt_tokens,
+            output_tokens=written,
+            total_tokens=answered.prompt_tokens + written,
+            reasoning_tokens=sum(reply.thought_tokens for reply in answered.replies),
+        ),
+        metadata={"engine_seconds": answered.seconds},
+    )
+
+
+def choice_of(reply: Reply, model: str) -> ChatCompletionChoice:
+    """One reply: its thought, its answer, and its numbers as metadata."""
+    return ChatCompletionChoice(
+        message=ChatMessageAssistant(
+            content=[ContentReasoning(reasoning=reply.thought), ContentText(text=reply.answer)],
+            model=model,
+            source="generate",
+            metadata=numbers_of(reply),
+        ),
+        stop_reason="stop" if reply.stop == "end" else "max_tokens",
+    )
+
+
+def numbers_of(reply: Reply) -> dict[str, Any]:
+    """tokens, thought_tokens, closed; the sum of the log-probabilities of what was chosen and their
+    count; the mean certainty where it was kept (forced tokens count in neither)."""
+    chosen = [p for p, forced in zip(reply.logprobs, reply.forced, strict=True) if not forced]
+    numbers: dict[str, Any] = {
+        "tokens": len(reply.tokens),
+        "thought_tokens": reply.thought_tokens,
+        "closed": reply.closed,
+        "logprob": sum(chosen),
+        "chosen": len(chosen),
+    }
+    if reply.certainties:
+        pairs = zip(reply.certainties, reply.forced, strict=True)
+        sure = [c for c, forced in pairs if not forced]
+        numbers["certainty"] = sum(sure) / len(sure) if sure else 0.0
+    return numbers
