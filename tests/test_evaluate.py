@@ -1,26 +1,12 @@
-"""Scores, intervals and the gym suite."""
+"""Scores and intervals."""
 
-import json
-
-import numpy as np
 import pytest
-from conftest import tiny_config
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auscult import gym
-from auscult.engine import Engine, Sampling, Thinking
-from auscult.evaluate import fsdd
-from auscult.evaluate.gym_suite import (
-    CONDITIONS,
-    Protocol,
-    blind_guess,
-    markdown,
-    run_suite,
-)
 from auscult.evaluate.stats import grouped_mean, paired_difference, wilson
 from auscult.gym.score import normalise, score_answer
-from auscult.model import StepAudio2ForCausalLM
 
 
 def test_wilson_matches_the_textbook():
@@ -72,48 +58,3 @@ def test_answers_by_text_letter_or_both_and_nothing_else(given_: str, score: flo
 
 def test_number_words_are_numbers():
     assert normalise("Four.") == normalise(" 4 ") == "4"
-
-
-def test_controls_change_the_sound_and_nothing_else():
-    items = [gym.make("tempo", i, split="heldout") for i in range(3)]
-    own, silent, swapped = (CONDITIONS[c](items, 2)[0] for c in ("sound", "silence", "swapped"))
-    assert own.text == silent.text == swapped.text
-    assert not np.any(silent.clips[0]) and len(silent.clips[0]) == len(own.clips[0])
-    assert swapped.clips[0] is items[0].clips[0]
-    assert CONDITIONS["twin"](items, 2)[0].clips == ()
-
-
-def test_guessing_without_sound_is_measured_as_chance():
-    e = blind_guess("pitch_direction", n=200, level=1)
-    assert e.low < 0.5 < e.high
-
-
-def test_the_suite_resumes_and_its_table_has_every_task(tokenizer, processor, tmp_path):
-    config = tiny_config(tokenizer, audio_encoder_config={
-        "n_audio_ctx": 400, "n_audio_state": 32, "n_audio_head": 2, "n_audio_layer": 1,
-    })  # fmt: skip
-    engine = Engine(StepAudio2ForCausalLM(config), processor, sampling=Sampling(max_tokens=4))
-    protocols = [
-        Protocol(name="thinking", condition="sound", thinking=Thinking(), n=3),
-        Protocol(name="direct", condition="sound", thinking=Thinking(budget=0), n=3),
-    ]
-    tasks = ("tempo", "background")
-    results = run_suite(engine, tasks, protocols, tmp_path)
-    stamps = {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
-    assert len(stamps) == 5  # four pairs of task and protocol, and whose they are
-    assert run_suite(engine, tasks, protocols, tmp_path) == results
-    assert {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()} == stamps
-    line = json.loads(next(f for f in stamps if f.suffix == ".jsonl").read_text().splitlines()[0])
-    assert {"key", "right", "thought", "answer", "truth", "stop"} <= line.keys()
-    with pytest.raises(ValueError, match="holds answers under other conditions"):
-        run_suite(engine, tasks, protocols, tmp_path, weights="another model")
-    table = markdown(results, tmp_path)
-    assert all(f"| {t} | 3 |" in table for t in tasks) and "mean of tasks" in table
-
-
-def test_real_digits_need_the_published_names(tmp_path):
-    with pytest.raises(ValueError, match="holds no file named"):
-        fsdd.digit_files(tmp_path)
-    for name in ("3_anna_0.wav", "notes.wav", "7_anna_1.wav"):
-        (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in fsdd.digit_files(tmp_path)] == ["3_anna_0.wav", "7_anna_1.wav"]

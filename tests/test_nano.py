@@ -8,10 +8,12 @@ import torch
 
 from auscult import gym
 from auscult.audio import speech
-from auscult.engine import Engine, Sampling, Thinking
-from auscult.evaluate.gym_suite import run_task
+from auscult.engine import Engine, Sampling
 from auscult.evaluate.stats import grouped_mean
+from auscult.gym.score import score_answer
 from auscult.model.weights import SHIPPED, locate, open_model
+from auscult.train.rollout import Asking, conversation
+from auscult.types import Item, Reply
 
 TASKS = [t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS]
 
@@ -33,28 +35,31 @@ def test_shipped_models_are_small_and_say_how_they_were_made(name: str):
     assert open_model(name, device="cpu")[0].num_parameters() <= 4_000_000
 
 
+def answered(
+    engine: Engine, task: str, n: int, sound: str = "own"
+) -> tuple[list[Item], list[Reply]]:
+    """The first n held-out items of a task and the replies to them."""
+    items = [gym.make(task, i, split="heldout") for i in range(n)]
+    return items, engine.reply([conversation(item, Asking(sound=sound)) for item in items])
+
+
+def right(engine: Engine, task: str, n: int, sound: str = "own") -> list[float]:
+    """What each reply is worth."""
+    pairs = zip(*answered(engine, task, n, sound), strict=True)
+    return [score_answer(item, reply.answer) for item, reply in pairs]
+
+
 def test_nano_is_far_above_chance_on_a_sample_of_held_out_items(engine: Engine):
-    groups = [
-        [s.right for s in run_task(
-            engine, task, n=8, level=1, condition="sound", thinking=Thinking()
-        )]
-        for task in TASKS
-    ]  # fmt: skip
-    assert grouped_mean(groups).mean > 0.7
+    assert grouped_mean([right(engine, task, 8) for task in TASKS]).mean > 0.7
 
 
 def test_nano_needs_the_sound(engine: Engine):
     tasks = ("event_name", "note_count", "background", "tempo")
 
-    def mean(condition: str) -> float:
-        return grouped_mean([
-            [s.right for s in run_task(
-                engine, t, n=24, level=1, condition=condition, thinking=Thinking()
-            )]
-            for t in tasks
-        ]).mean  # fmt: skip
+    def mean(sound: str) -> float:
+        return grouped_mean([right(engine, task, 24, sound) for task in tasks]).mean
 
-    own = mean("sound")
+    own = mean("own")
     assert own - mean("silence") > 0.25 and own - mean("swapped") > 0.25
 
 
@@ -62,10 +67,5 @@ def test_nano_answers_in_bf16_as_it_does_in_float32(engine: Engine):
     other = Engine(
         *open_model("nano", device="cpu", dtype=torch.bfloat16), sampling=Sampling(max_tokens=160)
     )
-    a, b = (
-        [s.answer for t in TASKS[:6] for s in run_task(
-            e, t, n=8, level=1, condition="sound", thinking=Thinking()
-        )]
-        for e in (engine, other)
-    )  # fmt: skip
+    a, b = ([r.answer for t in TASKS[:6] for r in answered(e, t, 8)[1]] for e in (engine, other))
     assert sum(x == y for x, y in zip(a, b, strict=True)) >= 0.85 * len(a)

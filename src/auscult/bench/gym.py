@@ -4,7 +4,8 @@ There are no files. In place of a folder stand settings: "n=20,level=1,tasks=tem
 them optional. The nine spoken tasks need the extra `[speech]`, and are left out without it.
 """
 
-from functools import lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 from auscult import gym
@@ -18,11 +19,21 @@ from auscult.types import Audio, Item
 PER_TASK = 20
 
 
-@lru_cache(maxsize=256)
-def item(key: str) -> Item:
-    """The item of a key "task/split/level/index"."""
+def made(key: str) -> Item:
+    """The item of a key "task/split/level/index", with its sound."""
     task, split, level, index = key.split("/")
     return gym.make(task, int(index), split=split, level=int(level))
+
+
+@cache
+def told(key: str) -> Item:
+    """The same without its sound, remembered."""
+    return replace(made(key), clips=())
+
+
+@lru_cache(maxsize=64)
+def _clips(key: str) -> tuple[Audio, ...]:
+    return made(key).clips
 
 
 def load(folder: Path) -> list[Question]:
@@ -47,39 +58,36 @@ def available() -> tuple[str, ...]:
 
 
 def _question(key: str) -> Question:
-    made = item(key)
+    item = told(key)
     return Question(
         key=f"gym/{key}",
-        text=made.question,
+        text=item.question,
         sounds=tuple(
-            Sound(name=f"{key}#{i}", read=lambda i=i: _clip(key, i)) for i in range(len(made.clips))
+            Sound(name=f"{key}#{i}", read=lambda i=i: _clips(key)[i])
+            for i in range(len(item.heard))
         ),
-        answers=(made.answer,),
-        options=made.options,
-        task=made.task,
-        groups={"task": made.task},
-        caption=twin(made),
-        extra={"features": made.features},
+        answers=(item.answer,),
+        options=item.options,
+        task=item.task,
+        groups={"task": item.task},
+        caption=twin(item),
+        extra={"features": item.features},
     )
 
 
-def _clip(key: str, place: int) -> Audio:
-    return item(key).clips[place]
-
-
 def _word(question: Question) -> Worded:
-    made = item(question.key.removeprefix("gym/"))
-    asked = question_text(made)
-    return Worded(after=asked.replace(made.question, question.text, 1))
+    item = told(question.key.removeprefix("gym/"))
+    asked = question_text(item)
+    return Worded(after=asked.replace(item.question, question.text, 1))
 
 
 def mark(question: Question, answer: Answer) -> Mark:
     """The gym's own score is both: it takes one unambiguous answer and nothing around it."""
-    made = item(question.key.removeprefix("gym/"))
-    right = score_answer(made, answer.text)
-    choice = chosen_option(answer.text, made.options)
+    item = told(question.key.removeprefix("gym/"))
+    right = score_answer(item, answer.text)
+    choice = chosen_option(answer.text, item.options)
     said = normalise(choice if choice is not None else answer.text)
-    parsed = right == 1.0 or (choice is not None if made.options else bool(said))
+    parsed = right == 1.0 or (choice is not None if item.options else bool(said))
     return Mark(official=right, strict=right, parsed=parsed, answer=said)
 
 
