@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python benchmarks/gym.py
 	$(BIN)/python benchmarks/grounding.py
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/evaluate.py
 
 clean:
 	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

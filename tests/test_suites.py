@@ -1,6 +1,7 @@
 """Every suite, on its fixture, from the door to the page: a scripted model and nano answer them."""
 
 import importlib
+import json
 import math
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from scripted import Scripted, scripted_model, sounds_in
 
 from auscult.bench.suites import SUITES, questions
+from auscult.cli import main
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.runs import Run, figures, runs_in
@@ -56,6 +58,16 @@ def asked(data, tmp_path_factory) -> tuple[Scripted, dict[str, Run]]:
     assert whole
     assert isinstance(model.api, Scripted)
     return model.api, {r.protocol.suite: r for r in runs_in(out)}
+
+
+def test_replies_to_the_full_test_of_mmau_become_a_submission(asked, tmp_path, capsys):
+    log = asked[1]["mmau_test"].file
+    assert main(["submission", str(log), str(tmp_path / "out.json")]) == 0
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert len(rows) == len(asked[1]["mmau_test"].rows)
+    assert all(row["model_output"] == row["choices"][0] for row in rows)  # "A" as its text
+    assert main(["submission", str(asked[1]["mmsu"].file), str(tmp_path / "no.json")]) == 2
+    assert "a submission is made of mmau_test" in capsys.readouterr().err
 
 
 def test_every_suite_has_a_fixture():

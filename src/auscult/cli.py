@@ -43,6 +43,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "eval": ("auscult.evaluate.commands:evaluate", "a benchmark, with controls and budgets"),
     "suites": ("auscult.evaluate.commands:suites", "all benchmarks"),
     "results": ("auscult.evaluate.commands:results", "the page of finished evaluations"),
+    "submission": (
+        "auscult.evaluate.commands:submission",
+        "replies to MMAU's full test as its authors want them",
+    ),
     "compare": ("auscult.evaluate.commands:compare", "two evaluations, paired"),
 }
 

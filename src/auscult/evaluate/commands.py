@@ -1,5 +1,6 @@
 """`auscult eval SUITE`: benchmarks, controls, budgets and selectors inside inspect_ai."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import tyro
 from auscult.bench.suites import SUITES, suite_named
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.studies import STUDIES, Extent, protocols
+from auscult.train.run import write_whole
 
 Flat = tyro.conf.OmitArgPrefixes
 
@@ -110,6 +112,36 @@ def compare(
     from auscult.evaluate.compare import compare_places
 
     print(compare_places(first, second, vary=vary, out=out))
+
+
+def submission(
+    log: Annotated[Path, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional] = Path("submission.json"),
+    /,
+) -> None:
+    """The replies of a log of mmau_test as the file that its authors score.
+
+    Args:
+        log: of `auscult eval mmau_test`.
+        out: the JSON file to write.
+    """
+    _framework()
+    from auscult.bench.mmau import submission as rows_of
+    from auscult.bench.question import Answer
+    from auscult.bench.suites import questions
+    from auscult.evaluate.runs import read
+
+    run = read(log)
+    if run.protocol.suite != "mmau_test":
+        raise ValueError(f"{log} is of {run.protocol.suite}; a submission is made of mmau_test")
+    data = Path(run.protocol.data) if run.protocol.data else None
+    asked = {q.key: q for q in questions(run.protocol.found, data)}
+    missing = len(asked) - len(run.rows)
+    if missing:
+        print(f"{missing} of {len(asked)} questions have no reply and are left out")
+    items = [(asked[row.key], Answer(text=row.replies[0]["text"])) for row in run.rows]
+    write_whole(out, json.dumps(rows_of(items), ensure_ascii=False, indent=1))
+    print(f"{len(items)} replies written to {out}")
 
 
 def _framework() -> None:

@@ -1,38 +1,44 @@
 """The door to inspect_ai: protocols and a model in, logs out; nothing finished is done again."""
 
+import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inspect_ai import Task, eval_set
-from inspect_ai.log import EvalLog
-from inspect_ai.model import Model, get_model
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
+from inspect_ai.model import Model, ModelAPI, get_model
 
-import auscult.evaluate.registry  # noqa: F401  the providers, also where nothing is installed
+import auscult.evaluate.registry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.tasks import SOUNDS, bench
 from auscult.model.weights import SHIPPED, locate
 from auscult.train.run import fingerprint
+
+_FLUSHES = 300  # of one log: each writes the whole file again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How hard to try, and with what. None of it changes a number.
 
-    rows: in flight in our engine. threads: of its process. device: "" = the best there is.
-    connections: to a server at once. retries: times that failed questions are asked again, after
-    `wait_s`. timeout_s: for one request. inside: the engine in this process (for small things).
+    rows: in flight in our engine. threads: of its process. device: "" = the best there is. inside:
+    the engine in this process (for small things). connections: to a server at once. tries: times
+    that a request is repeated, after 3, 6, 12, ... s. timeout_s: for each. retries: times that
+    failed questions are asked again when all others are done, after wait_s, then twice that, ...
     """
 
     rows: int = 64
     threads: int = 1
     device: str = ""
     connections: int = 16
-    retries: int = 2
-    wait_s: float = 2.0
+    tries: int = 5
     timeout_s: int = 600
+    retries: int = 2
+    wait_s: float = 15.0
     inside: bool = False
     display: str = "plain"
 
@@ -55,34 +61,92 @@ def run(
 ) -> tuple[bool, list[EvalLog]]:
     """Evaluate under all protocols, one after the other; logs in `out`/logs, what was heard in
     `out`/sounds. A killed run goes on where it stopped, and questions that failed are asked again.
+    Raises `ValueError` where logs there are of other questions under the same protocol.
 
     (whether all questions were answered, the logs)
     """
     os.environ[SOUNDS] = str((out / "sounds").resolve())
+    tasks = [bench(**p.arguments()) for p in protocols]
+    _same_questions(tasks, out / "logs")
     ours = str(model).startswith("auscult/")
+    flying = 4 * effort.rows if ours else effort.connections
+    if not ours:
+        # All connections have failed twice with all their tries; a few bad questions never get there.
+        most = max(50, 2 * flying * (effort.tries + 1))
+        model.api.generate = Patience.around(model.api, most)
     return eval_set(
-        [_task(p) for p in protocols],
+        tasks,
         log_dir=str(out / "logs"),
+        # A folder may hold other suites, protocols and models: all of them stay.
+        log_dir_allow_dirty=True,
         model=model,
-        retry_attempts=effort.retries,
+        # After all others are done, not at once: what failed them may have passed by then.
+        retry_immediate=False,
+        retry_attempts=effort.retries + 1,
         retry_wait=effort.wait_s,
         retry_connections=1.0,
         continue_on_fail=True,
         retry_on_error=1,
         max_tasks=1,
-        max_samples=4 * effort.rows if ours else effort.connections,
-        max_connections=4 * effort.rows if ours else effort.connections,
+        max_samples=flying,
+        max_connections=flying,
         # Sound is in files beside the logs, and what goes on the wire is known from them.
         log_images=False,
         log_model_api=False,
         log_realtime=False,
-        log_buffer=16,
-        max_retries=5,
+        log_buffer=max(1, min(16, max(len(t.dataset) for t in tasks) // _FLUSHES)),
+        max_retries=effort.tries,
         attempt_timeout=effort.timeout_s,
         display=effort.display,  # pyright: ignore[reportArgumentType]
         log_level="warning",
     )
 
 
-def _task(protocol: Protocol) -> Task:
-    return bench(**protocol.arguments())
+def _same_questions(tasks: Sequence[Task], logs: Path) -> None:
+    """The framework knows a run by its arguments alone, and would take finished answers to the
+    questions of yesterday's files for answers to today's."""
+    now = {_told(t.metadata, "protocol"): _told(t.metadata, "questions") for t in tasks}
+    for info in list_eval_logs(str(logs)) if logs.is_dir() else []:
+        about = read_eval_log(info, header_only=True).eval.metadata
+        protocol, questions = _told(about, "protocol"), _told(about, "questions")
+        if now.get(protocol, questions) != questions:
+            raise ValueError(
+                f"{info.name} holds answers to other questions (fingerprint {questions}) than "
+                f"{protocol} gives today ({now[protocol]}): the data have changed. Give "
+                "another --out, or remove that log"
+            )
+
+
+def _told(metadata: Mapping[str, Any] | None, name: str) -> str:
+    return json.dumps((metadata or {}).get(name, ""), sort_keys=True)
+
+
+class Patience:
+    """A provider's `generate` that stops asking a server that is gone: after `most` failures in a
+    row every request fails at once, but for one try every `every_s`."""
+
+    def __init__(self, generate: Callable[..., Any], most: int, every_s: float = 30.0) -> None:
+        self.generate, self.most, self.every_s = generate, most, every_s
+        self.failed, self.last = 0, 0.0
+
+    @classmethod
+    def around(cls, api: ModelAPI, most: int) -> "Patience":
+        """Begun anew; a provider that has one keeps what is below it."""
+        found = api.generate
+        return cls(found.generate if isinstance(found, Patience) else found, most)
+
+    async def __call__(self, *args: Any, **named: Any) -> Any:
+        """As the provider's. Raises `ConnectionError` where the server is taken for gone."""
+        now = time.monotonic()
+        if self.failed >= self.most and now - self.last < self.every_s:
+            raise ConnectionError(
+                f"the server is not asked: its last {self.failed} requests have failed"
+            )
+        self.last = now
+        try:
+            answer = await self.generate(*args, **named)
+        except BaseException:  # a time-out cancels
+            self.failed += 1
+            raise
+        self.failed = 0
+        return answer

@@ -4,6 +4,8 @@ Replies lie in the framework's cache, keyed by judge, prompt and settings, so a 
 or scored again asks nothing twice.
 """
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,3 +56,29 @@ async def judged(rule: Judged, question: Question, answer: Answer, judge: str) -
     """The mark that a judge's replies give; no request is made where the rule needs none."""
     pleas = rule.asks(question, answer)
     return rule.reads(question, answer, await replies(pleas, judge) if pleas else [])
+
+
+RATING = """\
+A model listened to a recording that you cannot hear, and was asked:
+{question}
+{options}It thought:
+{thought}
+and answered: {answer}
+
+How likely is the answer to be right? Look for observations of the sound, for steps that follow
+from them, and for an answer that is what they arrive at. Reply with one number from 0 (surely
+wrong) to 10 (surely right), and nothing else."""
+"""Ours: arXiv 2503.23395 selects by a language model's verdict and does not publish its words."""
+
+
+async def rated(question: Question, answer: Answer, verifier: str) -> float:
+    """A language model's rating of a reply, 0 to 1, for `selectors`; nan where it gives none."""
+    options = f"Options: {', '.join(question.options)}\n" if question.options else ""
+    said = RATING.format(
+        question=question.text or "(the question is in the recording)", options=options,
+        thought=answer.thought or "(nothing)", answer=answer.text or "(nothing)",
+    )  # fmt: skip
+    (reply,) = await replies([Plea(user=said, temperature=0.0, max_tokens=16)], verifier)
+    found = re.search(r"\d+(?:\.\d+)?", reply)
+    value = float(found[0]) / 10 if found else math.nan
+    return value if 0 <= value <= 1 else math.nan

@@ -55,6 +55,8 @@ class Protocol:
     """what it contrasts with: silence or nothing"""
     judge: str = ""
     """model that judges, as inspect_ai names it"""
+    verifier: str = ""
+    """model that rates each reply from 0 to 10, for the selectors that need one"""
     verify: bool = True
     """check every thought against the sound"""
     seed: int = 0

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -209,13 +209,23 @@ def figures(run: Run, rows: Sequence[int] | None = None) -> Figures:
 
 
 def _estimate(run: Run, kept: Sequence[int], values: Sequence[float]) -> Estimate:
-    if not kept:
+    rows = [run.rows[i] for i in kept]
+    return interval(
+        [values[i] for i in kept], [r.cluster for r in rows], [r.mean("weight") for r in rows]
+    )
+
+
+def interval(
+    values: Sequence[float], clusters: Sequence[str], weights: Sequence[float]
+) -> Estimate:
+    """Mean of scores with its 95 % interval: Wilson's where all are right or wrong and independent
+    (a proportion's interval must not vanish where all is right), else clustered; scores between 0
+    and 1 have bounds there. All nan for no score."""
+    if not values:
         return Estimate(mean=math.nan, low=math.nan, high=math.nan, n=0)
-    weights = [run.rows[i].mean("weight") for i in kept]
-    clusters = [run.rows[i].cluster for i in kept]
-    counted = [values[i] for i in kept]
-    plain = len({*clusters}) == len(kept) and {*weights} == {1.0} and {*counted} <= {0.0, 1.0}
-    # A proportion's interval must not vanish where all is right.
-    if plain:
-        return wilson(sum(counted), len(counted))
-    return clustered_mean(counted, clusters, weights=weights)
+    if len({*clusters}) == len(values) and {*weights} == {1.0} and {*values} <= {0.0, 1.0}:
+        return wilson(sum(values), len(values))
+    found = clustered_mean(values, clusters, weights=weights)
+    if min(values) < 0 or max(values) > 1:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))

@@ -24,10 +24,11 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import TaskState
 
 from auscult.audio.io import read_audio
-from auscult.bench.question import Answer, Mark, Question, Suite
+from auscult.bench.question import Answer, Mark, Question
 from auscult.evaluate.aside import aside
-from auscult.evaluate.judging import judged
-from auscult.evaluate.paired import clustered_mean
+from auscult.evaluate.judging import judged, rated
+from auscult.evaluate.protocol import Protocol
+from auscult.evaluate.runs import interval
 from auscult.train.awareness import denies
 from auscult.train.filters import others
 from auscult.verify.claims import CONTRADICTED, SUPPORTED
@@ -124,7 +125,8 @@ def figures() -> Metric:
         rows = [s.score.metadata or {} for s in scores]
         strict = [_mean([r["strict"] for r in row["replies"]]) for row in rows]
         clusters = [row["cluster"] for row in rows]
-        found = clustered_mean(strict, clusters)
+        kept = [i for i, value in enumerate(strict) if not math.isnan(value)]
+        found = interval([strict[i] for i in kept], [clusters[i] for i in kept], [1.0] * len(kept))
         pairs = [(r["official"], r["weight"]) for row in rows for r in row["replies"]]
         known = [(value, weight) for value, weight in pairs if not math.isnan(value)]
         total = sum(weight for _, weight in known)
@@ -145,14 +147,13 @@ Sounds = Callable[[Question], tuple[tuple[Path, ...], tuple[Path, ...]]]
 
 
 @scorer(metrics=[figures()])
-def marks(
-    suite: Suite, questions: dict[str, Question], sounds: Sounds, judge: str, verify: bool
-) -> Scorer:
+def marks(protocol: Protocol, questions: dict[str, Question], sounds: Sounds) -> Scorer:
     """The suite's scorer: by rule, or by a judge where one is named."""
+    suite, verify = protocol.found, protocol.verify
 
     async def mark_of(question: Question, answer: Answer) -> Mark:
-        if judge and suite.judged is not None:
-            return await judged(suite.judged, question, answer, judge)
+        if protocol.judge and suite.judged is not None:
+            return await judged(suite.judged, question, answer, protocol.judge)
         assert suite.mark is not None
         return suite.mark(question, answer)
 
@@ -169,6 +170,9 @@ def marks(
             ]
 
         replies = await aside(records) if verify else records()
+        if protocol.verifier:
+            for reply, choice in zip(replies, choices, strict=True):
+                reply["judge"] = await rated(question, answer_of(choice), protocol.verifier)
         usage = state.output.usage
         return Score(
             value=_mean([mark.strict for mark in found]),

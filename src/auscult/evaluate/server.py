@@ -22,6 +22,7 @@ from inspect_ai.model import (
     ModelUsage,
 )
 from inspect_ai.model._model_call import ModelCall
+from inspect_ai.model._openai import OpenAIResponseError
 from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 from inspect_ai.tool import ToolChoice, ToolInfo
 
@@ -82,7 +83,7 @@ class StepAudio(OpenAICompatibleAPI):
         thought = _output(first)
         if thought is None:
             return first
-        text = thought.message.text if thought.message.text else _reasoning(thought)
+        text = _reasoning(thought)  # what a server writes on over the stop word is no thought
         rest = config.model_copy(
             update={"max_tokens": max(1, (config.max_tokens or 2048) - budget)}
         )
@@ -97,11 +98,22 @@ class StepAudio(OpenAICompatibleAPI):
         body = PREFILL | dict(config.extra_body or {})
         config = config.model_copy(update={"extra_body": body})
         messages = [*input, ChatMessageAssistant(content=start)]
-        answer = await super().generate(messages, [], "none", config)
+        try:
+            answer = await super().generate(messages, [], "none", config)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise _garbage(repr(error)) from error
         output = answer[0] if isinstance(answer, tuple) else answer
         if isinstance(output, ModelOutput):
+            wanted = config.num_choices or 1
+            if len(output.choices) != wanted:
+                raise _garbage(f"{len(output.choices)} replies where {wanted} are wanted")
             output.choices = [_split(choice, start) for choice in output.choices]
         return answer
+
+
+def _garbage(what: str) -> OpenAIResponseError:
+    """The error of a reply that is no completion; the framework asks again, after a wait."""
+    return OpenAIResponseError("server_error", f"the server did not send a completion: {what}")
 
 
 def _reasoning(choice: ChatCompletionChoice) -> str:
@@ -112,13 +124,17 @@ def _reasoning(choice: ChatCompletionChoice) -> str:
 
 def _split(choice: ChatCompletionChoice, start: str) -> ChatCompletionChoice:
     """The reply with what it started with, cut into thought and answer. A server with a reasoning
-    parser has cut it already."""
-    text = choice.message.text.replace(END, "")
-    thought, tag, rest = (start + text).removeprefix(THINK_OPEN).rpartition(CLOSE)
-    if given := _reasoning(choice):
-        thought, rest = given, text
-    elif not tag:
+    parser has cut it already; one that sees no tag takes all for thought, and an answer that goes
+    on after a closed thought has none."""
+    text, given = choice.message.text.replace(END, ""), _reasoning(choice).replace(END, "")
+    if CLOSE in start and not text.strip():
+        text, given = given, ""
+    tag = CLOSE if given and text.strip() else ""
+    thought, tag, rest = (start + given + tag + text).rpartition(CLOSE)
+    if not tag:
         thought, rest = rest, ""
+    for mark in (THINK_OPEN.strip(), CLOSE):
+        thought = thought.replace(mark, "")
     message = choice.message.model_copy(
         update={
             "content": [ContentReasoning(reasoning=thought.strip()), ContentText(text=rest.strip())]

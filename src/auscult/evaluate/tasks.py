@@ -163,7 +163,7 @@ def task_of(protocol: Protocol, folder: Path) -> Task:
             [sample_of(q, protocol) for q in run.questions.values()], name=protocol.suite
         ),
         solver=asks(run),
-        scorer=marks(protocol.found, run.questions, run.sounds, protocol.judge, protocol.verify),
+        scorer=marks(protocol, run.questions, run.sounds),
         metadata={
             "protocol": protocol.arguments(),
             "questions": digest(list(run.questions.values())),
@@ -181,7 +181,7 @@ def sounds_folder() -> Path:
 @task(name="bench")
 def bench(
     suite: str,
-    data: str = "",
+    data: str | list[str] = "",
     limit: int = 0,
     prompt: str = "",
     condition: str = "full",
@@ -189,21 +189,23 @@ def bench(
     voice: str = "",
     language: str = "",
     texts: str = "",
-    think: str = "free",
+    think: str | int = "free",
     samples: int = 1,
     temperature: float | None = None,
     max_tokens: int = 0,
     contrast: float = 0.0,
     without: str = "silence",
     judge: str = "",
+    verifier: str = "",
     verify: bool = True,
     seed: int = 0,
 ) -> Task:
     """One suite under one protocol; the arguments are the fields of `Protocol`."""
+    data = data if isinstance(data, str) else ",".join(data)  # inspect's -T splits at commas
     protocol = Protocol(
         suite=suite, data=data, limit=limit, prompt=prompt, condition=condition,
         corruption=corruption, voice=voice, language=language, texts=texts, think=str(think),
         samples=samples, temperature=temperature, max_tokens=max_tokens, contrast=contrast,
-        without=without, judge=judge, verify=verify, seed=seed,
+        without=without, judge=judge, verifier=verifier, verify=verify, seed=seed,
     )  # fmt: skip
     return task_of(protocol, sounds_folder())
