@@ -1,6 +1,7 @@
 """Tiny models and data for all tests. Shapes are small on purpose."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ SENTENCES = (
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Judges' replies of one test run are not those of another."""
+    os.environ["INSPECT_CACHE_DIR"] = str(tmp_path_factory.mktemp("judges"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import fixture_mmsu
 import pytest
 from scripted import Scripted, scripted_model
 
+from auscult.bench.suites import suite_named
 from auscult.cli import main
 from auscult.evaluate.compare import compare_places, compared
 from auscult.evaluate.door import Effort, run
@@ -138,3 +139,22 @@ def test_a_judge_is_asked_once_and_remembered(tmp_path):
     assert all(
         r["official"] == 1.0 and r["judge"] == 0.7 for row in found.rows for r in row.replies
     )
+
+
+def test_equal_requests_to_a_judge_are_different_draws(tmp_path):
+    import fixture_mmau
+
+    fixture_mmau.FIXTURES["mmar_rubrics"](tmp_path / "mmar")
+    asked: list[str] = []
+
+    def rate(messages, config):
+        asked.append(f"{config.seed} {config.temperature}")
+        return "[]"
+
+    scripted_model("rubric", rate)
+    first = next(q for q in suite_named("mmar_rubrics").load(tmp_path / "mmar"))
+    model = scripted_model("right", lambda messages, config: first.answers[0])
+    protocol = Protocol(suite="mmar_rubrics", data=str(tmp_path / "mmar"), judge="scripted/rubric",
+                        limit=1)  # fmt: skip
+    run([protocol], model, tmp_path / "out", QUIET)
+    assert asked == ["42 0.0"] * 5

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fixture_mmsu
+import inspect_ai._util.rich
 import numpy as np
 import openai._base_client
 import pytest
@@ -31,10 +32,12 @@ LASTING = (
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of the framework (3 s and more) and of the client (0.5 s and more) are short here."""
+    """Waits of the framework (3 s and more) and of the client (0.5 s and more) are short here, and
+    tracebacks are not painted (0.1 s each, and all requests wait for it)."""
     monkeypatch.setenv("TEST_API_KEY", "key")
     monkeypatch.setattr(OpenAICompatibleAPI, "retry_wait", lambda self: wait_fixed(0.02))
     monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.02)
+    monkeypatch.setattr(inspect_ai._util.rich, "rich_traceback", lambda *a, **k: "")
 
 
 def evaluate(
@@ -297,7 +300,7 @@ def test_a_server_that_is_gone_is_not_asked_five_thousand_times(tmp_path):
 def test_nobody_at_the_address_is_an_incomplete_run(tmp_path):
     with Scripted(ANSWERS) as server:
         pass
-    whole, log = evaluate(tmp_path, server, PLAIN)
+    whole, log = evaluate(tmp_path, server, PLAIN, {"timeout_s": 1})
     assert not whole and log.status == "error" and not replies(log)
     with pytest.raises(OSError, match="not asked"):
         patience = Patience(_failing([True]), 1)

@@ -21,14 +21,13 @@ from inspect_ai.model import (
 from auscult.bench.question import Answer, Judged, Mark, Plea, Question
 
 
-def _settings(plea: Plea, place: int) -> GenerateConfig:
-    """What the official script asks for. Where it draws several replies without a seed, each gets
-    one of its own, so that the cache tells them apart and a second run is the same."""
+def _settings(plea: Plea) -> GenerateConfig:
+    """What the official script asks for."""
     given: dict[str, Any] = {
         "temperature": plea.temperature,
         "top_p": plea.top_p,
         "max_tokens": plea.max_tokens,
-        "seed": plea.seed if plea.seed is not None else place,
+        "seed": plea.seed,
     }
     return GenerateConfig(**{name: value for name, value in given.items() if value is not None})
 
@@ -42,12 +41,12 @@ async def replies(pleas: Sequence[Plea], judge: str) -> list[str]:
     """The judge's replies to all requests, in order; a failing endpoint is the sample's error."""
     model = get_model(judge)
     found: list[str] = []
-    for plea in pleas:
+    for number, plea in enumerate(pleas):
         for place in range(plea.n):
-            # One by one: not every server returns several choices.
-            output = await model.generate(
-                _messages(plea), config=_settings(plea, place), cache=CachePolicy(expiry=None)
-            )
+            # One by one: not every server returns several choices. Equal requests are told apart
+            # in the cache: five ratings are five draws.
+            cache = CachePolicy(expiry=None, scopes={"place": f"{number}/{place}"})
+            output = await model.generate(_messages(plea), config=_settings(plea), cache=cache)
             found.append(output.completion)
     return found
 

@@ -43,8 +43,8 @@ def _overview(suite: str, runs: Sequence[Run]) -> Section:
     unit = unit_of(runs[0])
     about_it = runs[0].protocol.found
     said = [
-        f"INCOMPLETE: {r.model}, {about.title(r.protocol)}: {why}; its numbers are of the questions "
-        "that were answered"
+        f"INCOMPLETE: {r.model}, {about.title(r.protocol)}: {why}; its numbers are of the answered "
+        "questions"
         for r in runs
         if (why := about.broken(r))
     ]
@@ -286,9 +286,10 @@ def sections(runs: Sequence[Run]) -> list[Section]:
 def _ordered(runs: Sequence[Run]) -> list[Run]:
     """By suite and model, the suite as it is first; the order of files means nothing."""
 
-    def place(run: Run) -> tuple[str, str, bool, int, str]:
+    def place(run: Run) -> tuple[str, str, bool, int, int, str]:
         p = run.protocol
-        return p.suite, run.model, not about.plain(p), p.samples, p.name()
+        budget = -1 if p.budget is None else p.budget
+        return p.suite, run.model, not about.plain(p), p.samples, budget, p.name()
 
     return sorted(runs, key=place)
 
