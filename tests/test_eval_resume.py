@@ -1,12 +1,13 @@
 """An evaluation that is killed goes on where it stopped, and ends as if nothing had happened."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,83 @@ from scripted_server import Scripted, Seen, numbered
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
 
-RUN = """
-import json, sys
+RUNS = """
+import json, os, signal, sys, traceback
 from pathlib import Path
+import auscult.evaluate.provider, auscult.evaluate.server
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
-model, url, protocol, effort, out = sys.argv[1:]
-hard = Effort(**json.loads(effort))
-whole, _ = run([Protocol(**json.loads(protocol))], model_named(model, hard, url), Path(out), hard)
-sys.exit(0 if whole else 3)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell ignores it
+for line in sys.stdin:
+    model, url, protocol, effort, out = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(2, 1)
+        code, hard = 4, Effort(**effort)
+        try:
+            model = model_named(model, hard, url)
+            code = 0 if run([Protocol(**protocol)], model, Path(out), hard)[0] else 3
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
+"""A process that reads everything once and then makes one run after the other, each in a process
+of its own."""
 SERVER = {"connections": 2, "tries": 0, "retries": 0, "wait_s": 0.02, "timeout_s": 20}
 GYM = {"suite": "gym", "data": "n=2,tasks=tempo+meter", "verify": False}
 
 
-def started(model: str, url: str, protocol: dict[str, Any], effort: dict[str, Any], out: Path):
-    """A run in a process of its own."""
-    import json
+class Runs:
+    """Runs in processes of their own, one at a time."""
 
-    arguments = [model, url, json.dumps(protocol), json.dumps(effort), str(out)]
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RUNS],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.open("w"),
+            text=True,
+        )
+
+    def start(
+        self, model: str, url: str, protocol: dict[str, Any], effort: dict[str, Any], out: Path
+    ) -> int:
+        """The process of a new run."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps([model, url, protocol, effort, str(out)]) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def end(self, pid: int, by: signal.Signals = signal.SIGKILL) -> int:
+        """The exit status of a run that is ended with a signal."""
+        assert self.process.stdout
+        os.kill(pid, by)
+        return int(self.process.stdout.readline())
+
+    def wait(self, pid: int, until: Callable[[], bool], seconds: float = 90) -> None:
+        """Until something has come about, which must be before the run's end."""
+        end = time.monotonic() + seconds
+        while not until():
+            assert alive(pid) and time.monotonic() < end, self.log.read_text()[-2000:]
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    found = Runs(tmp_path_factory.mktemp("runs") / "log.txt")
+    yield found
+    found.process.kill()
+    found.process.wait()
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def here(
@@ -54,21 +107,25 @@ def here(
     return read_eval_log(log.location)
 
 
-def flushed(out: Path) -> set[str]:
-    """Keys of the questions that are in the newest log on disk."""
+def newest(out: Path) -> Path | None:
+    """The log that was written last."""
     logs = sorted((out / "logs").glob("*.eval"), key=lambda f: f.stat().st_mtime)
-    if not logs:
-        return set()
-    with zipfile.ZipFile(logs[-1]) as log:
-        names = [n for n in log.namelist() if n.startswith("samples/")]
-    return {n.removeprefix("samples/").removesuffix("_epoch_1.json") for n in names}
+    return logs[-1] if logs else None
 
 
-def wait(until: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        assert process.poll() is None and time.monotonic() < end, process.poll()
-        time.sleep(0.01)
+def written(out: Path) -> bool:
+    """Is a question in the log?"""
+    file = newest(out)
+    if file is None:
+        return False
+    with zipfile.ZipFile(file) as log:
+        return any(name.startswith("samples/") for name in log.namelist())
+
+
+def finished(out: Path) -> set[str]:
+    """Keys of the questions that are in the log with a score."""
+    log = read_eval_log(str(newest(out)))
+    return {str(s.id) for s in log.samples or [] if s.scores and s.error is None}
 
 
 def story(log: EvalLog) -> dict[str, Any]:
@@ -111,23 +168,17 @@ def key(seen: Seen) -> str:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_ended_in_the_middle_asks_only_what_is_open_and_gives_the_same_log(
-    tmp_path, slow_server, end
+    tmp_path, runs, slow_server, end
 ):
     protocol, out = mmsu(tmp_path), tmp_path / "out"
-    process = started("step-audio/m", slow_server.url, protocol, SERVER, out)
-    try:
-        wait(lambda: len(slow_server.seen) >= 12, process)
-        process.send_signal(end)
-        code = process.wait(30)
-    finally:
-        process.kill()
-    assert code != 0
-    kept = flushed(out)
+    pid = runs.start("step-audio/m", slow_server.url, protocol, SERVER, out)
+    runs.wait(pid, lambda: len(slow_server.seen) >= 12)
+    assert runs.end(pid, end) == (-9 if end == signal.SIGKILL else 3)  # 3: not whole
+    kept = finished(out)
     # At the end 2 were on their way, and at most 2 more were answered but not yet written.
     assert len(slow_server.seen) - 4 <= len(kept) < 24
-    if end == signal.SIGINT:
-        (log,) = (out / "logs").glob("*.eval")
-        assert read_eval_log(str(log), header_only=True).status in ("cancelled", "error")
+    status = read_eval_log(str(newest(out)), header_only=True).status
+    assert status == ("started" if end == signal.SIGKILL else "cancelled")
 
     slow_server.forget()
     slow_server.pause_s = 0
@@ -142,18 +193,15 @@ def test_a_run_that_is_ended_in_the_middle_asks_only_what_is_open_and_gives_the_
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path, slow_server):
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path, runs, slow_server):
     """Six kills, also while a log is being written."""
     protocol, out = mmsu(tmp_path), tmp_path / "out"
     for kills in range(6):
-        before = len(slow_server.seen)
-        process = started("step-audio/m", slow_server.url, protocol, SERVER, out)
-        try:
-            wait(lambda before=before: len(slow_server.seen) >= before + 3, process)
-            time.sleep(0.013 * kills)
-        finally:
-            process.kill()
-            process.wait()
+        goal = len(slow_server.seen) + 3
+        pid = runs.start("step-audio/m", slow_server.url, protocol, SERVER, out)
+        runs.wait(pid, lambda goal=goal: len(slow_server.seen) >= goal)
+        time.sleep(0.013 * kills)
+        assert runs.end(pid) == -9
     assert len(slow_server.seen) < 24 + 6 * 4
     resumed = here("step-audio/m", slow_server.url, protocol, SERVER, out)
     whole = here("step-audio/m", slow_server.url, protocol, SERVER, tmp_path / "whole")
@@ -163,42 +211,34 @@ def test_a_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path, slow_se
 # ------------------------------------------------------------------------- our own engine
 
 
-def killed_and_resumed(tmp_path: Path, effort: dict[str, Any]) -> list[int]:
+def killed_and_resumed(tmp_path: Path, runs: Runs, effort: dict[str, Any]) -> list[int]:
     """Kill a run of nano after its first finished question; the processes that it had started."""
     out = tmp_path / "out"
-    process = started("nano", "", GYM, effort, out)
-    try:
-        wait(lambda: bool(flushed(out)), process)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    finally:
-        process.kill()
-        process.wait()
-    kept = flushed(out)
+    pid = runs.start("nano", "", GYM, effort, out)
+    runs.wait(pid, lambda: written(out))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert runs.end(pid) == -9
+    kept = finished(out)
     resumed = here("nano", "", GYM, effort, out)
     whole = here("nano", "", GYM, effort, tmp_path / "whole")
     assert story(resumed) == story(whole) and len(story(whole)["samples"]) == 4
-    starts = {str(s.id): s.started_at for s in resumed.samples or []}
-    assert 0 < len(kept) <= 4 and max(starts[k] or "" for k in kept) <= resumed.eval.created
-    return [int(c) for c in children]
+    starts = {str(s.id): str(s.started_at) for s in resumed.samples or []}
+    assert kept and all(starts[k] <= resumed.eval.created for k in kept)
+    return [int(child) for child in children]
 
 
-def test_a_killed_run_of_our_engine_goes_on_and_gives_the_same_log(tmp_path):
-    killed_and_resumed(tmp_path, {"inside": True, "rows": 1, "device": "cpu"})
+def test_a_killed_run_of_our_engine_goes_on_and_gives_the_same_log(tmp_path, runs):
+    killed_and_resumed(tmp_path, runs, {"inside": True, "rows": 1, "device": "cpu"})
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_no_engine_behind_and_goes_on(tmp_path):
-    children = killed_and_resumed(tmp_path, {"rows": 1, "device": "cpu"})
+def test_a_killed_run_leaves_no_engine_behind_and_goes_on(tmp_path, runs):
+    children = killed_and_resumed(tmp_path, runs, {"rows": 1, "device": "cpu"})
     assert children
     end = time.monotonic() + 20
-    while any(_alive(pid) for pid in children) and time.monotonic() < end:
+    while any(map(alive, children)) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not any(_alive(pid) for pid in children)
-
-
-def _alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    assert not any(map(alive, children))
 
 
 # ------------------------------------------------------------------- what lies in the folder
@@ -222,11 +262,11 @@ def test_logs_of_other_questions_are_not_taken_for_answers_to_these(tmp_path, sl
 
 def test_one_folder_holds_several_protocols_and_models_and_keeps_all(tmp_path, slow_server):
     slow_server.pause_s = 0
-    out, silent = tmp_path / "out", mmsu(tmp_path, condition="silence")
+    out, silent = tmp_path / "out", mmsu(tmp_path, condition="silence", limit=6)
     for model in ("step-audio/m", "step-audio/other"):
-        for protocol in (mmsu(tmp_path), silent):
+        for protocol in (mmsu(tmp_path, limit=6), silent):
             here(model, slow_server.url, protocol, SERVER, out)
-    assert len(slow_server.seen) == 4 * 24 and len(list((out / "logs").glob("*.eval"))) == 4
+    assert len(slow_server.seen) == 4 * 6 and len(list((out / "logs").glob("*.eval"))) == 4
     slow_server.forget()
     here("step-audio/m", slow_server.url, silent, SERVER, out)
     assert not slow_server.seen

@@ -114,6 +114,14 @@ def test_another_voice_speaks_the_transcript():
     np.testing.assert_array_equal(swapped, B.sounds[0].read())
 
 
+def test_only_questions_about_words_are_spoken_anew():
+    from auscult.bench import gym
+
+    (loud,) = gym.load("n=1,tasks=tempo")
+    with pytest.raises(ValueError, match="asks how something sounds"):
+        heard(loud, loud, condition="full", voice="us_man")
+
+
 def test_long_sounds_become_pieces_and_files_hold_what_was_heard(tmp_path):
     long = np.tile(tone(1, 1.0), 60)
     clip = Sound(name="long", read=lambda: long)

@@ -1,82 +1,31 @@
 """The results page, on runs made up here whose numbers are worked out the slow way."""
 
-import html
 import json
 import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_results import (
+    FULL,
+    SILENT,
+    N,
+    Tables,
+    controls,
+    everything,
+    markdown_tables,
+    reply,
+    run,
+)
 from fixture_sounds import tone, wav_bytes
 
 from auscult.evaluate import results
 from auscult.evaluate import results_analysis as about
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.results import published, sections, write_page
-from auscult.evaluate.runs import Row, Run
-
-EVIL = "I hear <script>alert(1)</script> | `two` *notes*."
-N = 12
-
-
-def reply(right: float, answer: str = "", thought: str = EVIL, **more: Any) -> dict[str, Any]:
-    numbers = {"tokens": 20, "thought_tokens": 8, "closed": "model", "logprob": -2.0, "chosen": 10}
-    mark = {"official": right, "strict": right, "parsed": True, "weight": 1.0, "parts": {},
-            "why": ""}  # fmt: skip
-    answer = answer or ("yes" if right else "no")
-    return {"text": answer, "thought": thought, "stop": "stop", "denies": False, **mark,
-            "answer": answer, "numbers": numbers, **more}  # fmt: skip
-
-
-def run(
-    rights: list[Any], *, model: str = "auscult/nano", status: str = "success", failed: int = 0,
-    given: tuple[str, ...] = (), cluster: int = 1, **settings: Any,
-) -> Run:  # fmt: skip
-    """One question for each score, or for each list of replies; `cluster` questions share one."""
-    protocol = Protocol(**{"suite": "gym", **settings})
-    replies = [x if isinstance(x, list) else [reply(float(x))] for x in rights]
-    rows = tuple(
-        Row(key=f"gym/t/{i}", cluster=f"c{i // cluster}", task="t",
-            groups={"task": "even" if i % 3 else "third", "kind": "all"}, reference=("yes",),
-            options=("yes", "no"), question="Is it?", given=given, replies=tuple(some),
-            input_tokens=5, output_tokens=20 * len(some), seconds=0.1, extra={})
-        for i, some in enumerate(replies)
-    )  # fmt: skip
-    return Run(
-        file=Path(f"{model}-{protocol.name()}.eval"), model=model, protocol=protocol,
-        questions="abc", created="2026-01-02T03:04:05+00:00", status=status, rows=rows,
-        total=len(rows) + failed, failed=failed, seconds=24.0,
-        packages={"inspect_ai": "0.3.999"}, revision="f00f00",
-    )  # fmt: skip
-
-
-FULL = [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
-SILENT = [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]
-
-
-def controls(model: str = "auscult/nano", **more: Any) -> list[Run]:
-    return [run(FULL, model=model, **more),
-            run(SILENT, model=model, condition="silence", **more)]  # fmt: skip
-
-
-def everything(given: tuple[str, ...] = ()) -> list[Run]:
-    pool = [[reply(1.0, "a"), reply(1.0, "a"), reply(0.0, "b"), reply(0.0, "c")]] * 3
-    pool += [[reply(0.0, "b"), reply(0.0, "b"), reply(1.0, "a"), reply(0.0, "c")]] * 3
-    more: list[dict[str, Any]] = [
-        {"think": "none"}, {"think": "8"}, {"contrast": 0.5}, {"contrast": 0.5, "without": "nothing"},
-        {"corruption": "pink_10db"}, {"voice": next(iter(VOICES))}, {"language": "de"},
-    ]  # fmt: skip
-    swept = [run(SILENT, **settings) for settings in more]
-    pools = [run(pool, samples=4, temperature=1.0),
-             run(pool[::-1], samples=4, temperature=1.0, condition="silence")]  # fmt: skip
-    bad = run(FULL[:8], model="auscult/nano-base", status="cancelled", failed=3)
-    return [run(FULL, given=given), controls()[1], *swept, *pools, bad]
-
-
-VOICES = about.KINDS and __import__("auscult.audio.respeak", fromlist=["SPEAKERS"]).SPEAKERS
+from auscult.evaluate.runs import Run
 
 
 def made(runs: list[Run]) -> dict[str, dict[str, Any]]:
@@ -110,6 +59,23 @@ def wilson_slow(right: int, n: int) -> tuple[float, float]:
 def mcnemar_slow(b: int, c: int) -> float:
     tail = sum(math.comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c)
     return min(1.0, 2 * tail)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of every section, with sounds; it is written once."""
+    out = tmp_path_factory.mktemp("page")
+    sound = out / "tone.wav"
+    sound.write_bytes(wav_bytes(tone()))
+    with pytest.MonkeyPatch.context() as patch:
+        written([*everything((str(sound),)), run(FULL, suite="mmsu")], out, patch)
+    return out
+
+
+@pytest.fixture(scope="module")
+def study(whole: Path) -> dict[str, dict[str, Any]]:
+    """Its sections, as results.json has them."""
+    return {s["title"]: s for s in json.loads((whole / "results.json").read_text())["sections"]}
 
 
 # --- numbers
@@ -169,9 +135,7 @@ def test_the_bootstrap_interval_covers_what_a_slow_one_does():
     gaps = [a - b for a, b in zip(FULL, SILENT, strict=True)]
     groups = [gaps[i : i + 2] for i in range(0, N, 2)]
     draw = random.Random(1)
-    means = sorted(
-        sum(sum(draw.choice(groups)) for _ in groups) / N for _ in range(4000)
-    )  # fmt: skip
+    means = sorted(sum(sum(draw.choice(groups)) for _ in groups) / N for _ in range(4000))
     assert found.difference.low == pytest.approx(means[100], abs=0.09)
     assert found.difference.high == pytest.approx(means[3900], abs=0.09)
     # Clusters are not independent, so McNemar is not the test here.
@@ -184,7 +148,8 @@ def test_phantom_cues_count_thoughts_and_grounding_asks_both_sounds():
                 "grounding": grounding, "grounded": grounding > 0.5, "surrogate": 0.0}  # fmt: skip
 
     some = [[reply(0.0, given=heard(2, 1, 0.0), own={})], [reply(0.0, given=heard(1, 1, 1.0))],
-            [reply(0.0, given=heard(0, 0, 0.0))], [reply(0.0, thought="", given={}, own={})]]  # fmt: skip
+            [reply(0.0, given=heard(0, 0, 0.0))],
+            [reply(0.0, thought="", given={}, own={})]]  # fmt: skip
     swapped = [[reply(0.0, given=heard(1, 1, 0.8), own=heard(1, 0, 0.2))]] * 4
     runs = [run([1, 1, 1, 1]), run(some, condition="silence"), run(swapped, condition="swapped")]
     found = made(runs)["gym: controls"]["tables"]
@@ -233,9 +198,8 @@ def test_budgets_have_their_order_their_shares_and_the_slope_of_least_squares():
         wanted = np.polyfit(np.log2(1 + np.array(x)), scores, 1)[0]
         assert slopes[name]["mean"] == pytest.approx(wanted)
     against = found["Thought against none"]
-    assert [r["comparison"] for r in against] == [
-        "think 4 - none", "think 16 - none", "think free - none"
-    ]  # fmt: skip
+    names = [r["comparison"] for r in against]
+    assert names == ["think 4 - none", "think 16 - none", "think free - none"]
     assert against[2]["wrong -> right [95 %]"]["mean"] == pytest.approx(8 / 12)
     assert against[2]["right -> wrong [95 %]"]["mean"] == 0.0
 
@@ -249,8 +213,8 @@ def test_the_slope_within_questions_is_beside_the_pooled_one():
     assert row["questions with one length"] == 3
 
 
-def test_selectors_choose_as_by_hand_and_silence_stands_below():
-    found = made(everything())["gym: selectors"]
+def test_selectors_choose_as_by_hand_and_silence_stands_below(study: dict[str, Any]):
+    found = study["gym: selectors"]
     (title,) = (t for t in found["tables"] if "at 4 replies" in t)
     rows = {r["selector"]: r for r in found["tables"][title]}
     score = {k: r["strict at 4 replies [95 %]"]["mean"] for k, r in rows.items()}
@@ -259,23 +223,21 @@ def test_selectors_choose_as_by_hand_and_silence_stands_below():
     assert score["single"] == pytest.approx((3 * 0.5 + 3 * 0.25) / 6)
     assert score["majority of silence"] == 0.5
     assert next(iter(rows)) == "oracle"
-    assert {k for k, r in rows.items() if r["from"] == "paper"} == {
-        "single", "majority", "total_logprob"
-    }  # fmt: skip
+    paper = {k for k, r in rows.items() if r["from"] == "paper"}
+    assert paper == {"single", "majority", "total_logprob"}
     assert rows["majority"]["against single [95 %]"]["mean"] == pytest.approx(0.5 - 0.375)
     assert rows["majority"]["tokens per question"] == "80"
     assert rows["single"]["tokens per question"] == "20"
     assert "judge, judge_vote" in found["found"][-1] and "grounding" not in rows
 
 
-def test_a_change_for_the_worse_is_right_to_wrong_in_every_sweep():
-    found = made(everything())
+def test_a_change_for_the_worse_is_right_to_wrong_in_every_sweep(study: dict[str, Any]):
     for title, word, name in (
         ("gym: spoilt sound", "corruption", "pink_10db"),
         ("gym: languages", "language", "de"),
         ("gym: audio-aware decoding", "strength", "silence 0.5"),
     ):
-        rows = {r[word]: r for r in found[title]["tables"][f"Score by {word}"]}
+        rows = {r[word]: r for r in study[title]["tables"][f"Score by {word}"]}
         assert rows[name]["right -> wrong [95 %]"]["mean"] == pytest.approx(7 / 12)
         (gap,) = (v for k, v in rows[name].items() if k.startswith("against"))
         assert gap["mean"] == pytest.approx(-6 / 12)
@@ -284,16 +246,14 @@ def test_a_change_for_the_worse_is_right_to_wrong_in_every_sweep():
 # --- what is shown
 
 
-def test_sections_are_there_only_when_their_runs_are():
+def test_sections_are_there_only_when_their_runs_are(study: dict[str, Any]):
     assert list(made([run(FULL)])) == ["gym: runs", "Published numbers"]
     assert list(made(controls())) == ["gym: runs", "gym: controls", "Published numbers"]
-    assert list(made(everything())) == [
+    assert list(study) == [
         "gym: runs", "gym: controls", "gym: thought budgets", "gym: selectors",
         "gym: audio-aware decoding", "gym: spoilt sound", "gym: voices", "gym: languages",
-        "Published numbers",
+        "gym: examples", "mmsu: runs", "Published numbers",
     ]  # fmt: skip
-    both = list(made([*controls(), run(FULL, suite="mmsu")]))
-    assert both == ["gym: runs", "gym: controls", "mmsu: runs", "Published numbers"]
 
 
 def test_broken_runs_are_marked_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -329,53 +289,6 @@ def test_a_score_that_the_script_leaves_out_is_a_dash_and_json_has_no_nan(
 
     record = json.loads((tmp_path / "results.json").read_text(), parse_constant=refuse)
     assert record["runs"][0]["official"]["mean"] is None and record["runs"][0]["left_out"] == 4
-
-
-class Tables(HTMLParser):
-    """All tables of a page as rows of texts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tables: list[list[list[str]]] = []
-        self.inside = False
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self.inside = True
-        elif tag == "small" and self.inside:
-            self.tables[-1][-1][-1] += " "
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = self.inside and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self.tables[-1][-1][-1] += data
-
-
-def markdown_tables(text: str) -> list[list[list[str]]]:
-    blocks = re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.M)
-    plain = lambda c: html.unescape(re.sub(r"\\(.)", r"\1", c)).strip()  # noqa: E731
-    rows = [[re.split(r"(?<!\\)\|", line)[1:-1] for line in b.splitlines()] for b in blocks]
-    return [[[plain(c) for c in row] for i, row in enumerate(b) if i != 1] for b in rows]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of every section, with sounds; it is written once."""
-    out = tmp_path_factory.mktemp("page")
-    sound = out / "tone.wav"
-    sound.write_bytes(wav_bytes(tone()))
-    with pytest.MonkeyPatch.context() as patch:
-        written([*everything((str(sound),)), run(FULL, suite="mmsu")], out, patch)
-    return out
 
 
 def test_the_page_loads_nothing_and_runs_nothing(whole: Path):
@@ -430,12 +343,11 @@ def test_every_published_number_says_who_where_and_how():
     known = published()
     assert len(known["results"]) > 100
     for r in known["results"]:
-        assert r.keys() == {
-            "benchmark", "model", "value", "unit", "measured_by", "source", "protocol"
-        }  # fmt: skip
+        words = ("model", "measured_by", "source", "protocol")
+        assert {*r} == {"benchmark", "value", "unit", *words}
         assert r["benchmark"] in known["benchmarks"]
         assert 0 < r["value"] <= 100 and r["unit"] == "%"
-        for name in ("model", "measured_by", "source", "protocol"):
+        for name in words:
             assert isinstance(r[name], str) and r[name].strip(), r
     lines = [json.dumps(r, sort_keys=True) for r in known["results"]]
     assert len(lines) == len({*lines})
@@ -456,11 +368,11 @@ def test_diverging_numbers_are_all_kept(benchmark: str, model: str, values: set[
 
 
 def test_our_run_stands_in_the_table_of_its_benchmark_only():
-    found = made([run(FULL, suite="mmsu")])["Published numbers"]
+    found = made([run(FULL, suite="mmau_mini")])["Published numbers"]
     ours = {t for t, rows in found["tables"].items() if rows[0]["model"].startswith("OURS")}
-    assert ours == {"MMSU"}
-    first = found["tables"]["MMSU"][0]
-    assert first["score"]["mean"] == 0.75 and "auscult eval mmsu" in first["source"]
+    assert ours == {"MMAU test-mini"}
+    first = found["tables"]["MMAU test-mini"][0]
+    assert first["score"]["mean"] == 0.75 and "auscult eval mmau_mini" in first["source"]
     assert "not comparable" in " ".join(found["found"])
 
 
@@ -468,15 +380,21 @@ def test_our_run_stands_in_the_table_of_its_benchmark_only():
 
 
 def test_a_log_of_the_framework_gives_a_page(tmp_path: Path):
-    inspect = pytest.importorskip("inspect_ai")
+    pytest.importorskip("inspect_ai")
+    import inspect_ai.model as models
+    from inspect_ai import eval as evaluated
+
     from auscult.evaluate.tasks import task_of
 
     protocol = Protocol(suite="gym", data="n=2,tasks=name_note", verify=False)
     task = task_of(protocol, tmp_path / "sounds")
-    inspect.eval(task, model="mockllm/model", log_dir=str(tmp_path / "logs"), display="none")
+    output = models.ModelOutput.from_content("mockllm/model", "<think>I hear.</think>Z9")
+    output.usage = models.ModelUsage(input_tokens=3, output_tokens=4, total_tokens=7)
+    model = models.get_model("mockllm/model", custom_outputs=[output] * 2)
+    evaluated(task, model=model, log_dir=str(tmp_path / "logs"), display="none")
     told = write_page(tmp_path / "logs", tmp_path)
     assert re.search(r"^mockllm/model +gym.* 0\.0 % +0\.0 % \[0\.0, \d", told, flags=re.M)
     assert told.endswith(str(tmp_path / "results.html"))
     text = (tmp_path / "results.html").read_text()
     assert "gym: examples" in text and "data:image/png;base64," in text
-    assert "not comparable" in text and "Default output from mockllm/model" in text
+    assert "not comparable" in text and "<td>Z9</td>" in text

@@ -70,6 +70,7 @@ def _question(key: str) -> Question:
         options=item.options,
         task=item.task,
         groups={"task": item.task},
+        transcript=str(item.facts.get("words", "")),
         caption=twin(item),
         extra={"features": item.features},
     )

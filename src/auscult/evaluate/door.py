@@ -60,7 +60,8 @@ def run(
     protocols: Sequence[Protocol], model: Model, out: Path, effort: Effort
 ) -> tuple[bool, list[EvalLog]]:
     """Evaluate under all protocols, one after the other; logs in `out`/logs, what was heard in
-    `out`/sounds. A killed run goes on where it stopped, and questions that failed are asked again.
+    `out`/sounds. A run that was killed or interrupted (False is returned after Ctrl-C) goes on
+    where it stopped, and questions that failed are asked again.
     Raises `ValueError` where logs there are of other questions under the same protocol.
 
     (whether all questions were answered, the logs)
@@ -71,10 +72,10 @@ def run(
     ours = str(model).startswith("auscult/")
     flying = 4 * effort.rows if ours else effort.connections
     if not ours:
-        # All connections have failed twice with all their tries; a few bad questions never get there.
+        # All connections have failed twice with all tries; a few bad questions never get there.
         most = max(50, 2 * flying * (effort.tries + 1))
         model.api.generate = Patience.around(model.api, most)
-    return eval_set(
+    whole, logs = eval_set(
         tasks,
         log_dir=str(out / "logs"),
         # A folder may hold other suites, protocols and models: all of them stay.
@@ -100,6 +101,8 @@ def run(
         display=effort.display,  # pyright: ignore[reportArgumentType]
         log_level="warning",
     )
+    # A run that is interrupted returns no log, and "all of none are whole".
+    return whole and len(logs) == len(tasks), logs
 
 
 def _same_questions(tasks: Sequence[Task], logs: Path) -> None:

@@ -74,6 +74,17 @@ def _caption(question: Question, other: Question) -> Heard:
     return Heard(words=f"{_given(question, question.caption, 'caption')}\n")
 
 
+def _check_words(question: Question) -> None:
+    """A question may only be spoken anew where its answer lies in the words."""
+    other = set(question.extra.get("features", ())) - {"words"}
+    if other:
+        raise ValueError(
+            f"{question.key} asks how something sounds ({', '.join(sorted(other))}), so another "
+            "voice changes its answer; choose tasks that ask for words, such as --data "
+            "tasks=spoken_digit+largest_digit+spoken_arithmetic+spoken_logic"
+        )
+
+
 def _given(question: Question, words: str, kind: str) -> str:
     if not words:
         raise ValueError(
@@ -155,6 +166,7 @@ def heard(
 ) -> Heard:
     """What is given in place of a question's sound: spoken anew, exchanged, spoilt."""
     if voice:
+        _check_words(question)
         words = _given(question, question.transcript, "transcript")
         spoken = Sound(name=f"{voice}: {words}", read=lambda: respeak(words, voice))
         question = replace(question, sounds=(spoken,))

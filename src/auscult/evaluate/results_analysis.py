@@ -340,6 +340,7 @@ def _sample(reply: Reply) -> Sample:
         mean_logprob=total / chosen if chosen else math.nan, total_logprob=total,
         certainty=numbers.get("certainty", math.nan),
         verifier=float(given["grounding"]) if given else verifier,
+        judge=float(reply.get("judge", math.nan)),
         tokens=int(numbers.get("tokens", 0)),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from auscult.evaluate import results_analysis as about
 from auscult.evaluate import results_plots as plots
 from auscult.evaluate.paired import holm
 from auscult.evaluate.report_page import Block, Cell, Section, Table
+from auscult.evaluate.report_plots import Picture
 from auscult.evaluate.results_analysis import KINDS, Contrast, Curve, Family
 from auscult.evaluate.results_tables import (
     HOLM,
@@ -185,25 +186,24 @@ def decoding(suite: str, runs: Sequence[Run]) -> Section | None:
         return None
     unit = unit_of(runs[0])
     found, adjusted, table = _swept(some, kind.reference, unit, "strength")
-    lines: dict[str, list[tuple[float, Estimate]]] = {}
-    for f in some:
+    pictures: list[Picture] = []
+    for i, f in enumerate(some):
+        lines: dict[str, list[tuple[float, Estimate]]] = {}
         for without in ("silence", "nothing"):
             points = [
                 (r.protocol.contrast, strict(r)) for r in f.runs.values()
                 if not r.protocol.contrast or r.protocol.without == without
             ]  # fmt: skip
-            if len(points) > 1:
-                points.sort(key=lambda p: p[0])
-                lines[f"{f.label}: against {without}"] = points
-    picture = plots.strengths(
-        plots.slug(suite, "decoding"), "Strict score by strength of the contrast", lines, unit
-    )
+            if any(x for x, _ in points):
+                lines[f"against {without}"] = sorted(points, key=lambda p: p[0])
+        name = plots.slug(suite, "decoding", f.model, str(i))
+        pictures.append(plots.strengths(name, f.label, lines, unit))
     return Section(
         title=f"{suite}: audio-aware decoding",
         read="The next token's logits with the sound, moved away from those with silence (or with "
         f"nothing) in its place; strength 0 is the plain model. {HOLM}",
         found=_best(some, found, adjusted, unit),
-        blocks=[[picture], table],
+        blocks=[pictures, table],
     )
 
 

@@ -254,7 +254,7 @@ def budgets(suite: str, runs: Sequence[Run]) -> Section | None:
     said = [
         f"{s.family.label}: a doubling of the thought {side(s.found, *EFFECTS)} "
         f"({difference_words(s.found, unit)}, {s.on})"
-        for s in slopes if s.on == USED
+        for s in _told(slopes)
     ] + [
         f"{run.model}: within questions a doubling brings {difference_words(s.within, unit)}; "
         f"pooled over questions, which difficulty confounds, {difference_words(s.pooled, unit)}"
@@ -300,6 +300,12 @@ def _slopes(family: Family, points: Sequence[about.Point]) -> list[_Slope]:
     }
     made = {on: about.budget_slope(family, where) for on, where in places.items()}
     return [_Slope(family=family, on=on, found=m[0], p=m[1]) for on, m in made.items() if m]
+
+
+def _told(slopes: Sequence[_Slope]) -> list[_Slope]:
+    """One for each family: on tokens used where these are known."""
+    best = {s.family.label: s for on in (ALLOWED, USED) for s in slopes if s.on == on}
+    return list(best.values())
 
 
 def _slope_table(slopes: Sequence[_Slope], adjusted: Sequence[float], unit: str) -> Table:

@@ -1,6 +1,7 @@
 """Logs to records: what a page, a comparison or a selector reads of an evaluation."""
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,8 +70,15 @@ class Run:
     def command(self) -> str:
         """The command that makes this run again."""
         given = self.protocol.arguments()
-        flags = [f"--{k.replace('_', '-')} {v}" for k, v in given.items() if k != "suite"]
-        return " ".join(["auscult eval", self.protocol.suite, f"--model {self.model}", *flags])
+        flags = [_flag(k.replace("_", "-"), v) for k, v in given.items() if k != "suite"]
+        model = self.model.removeprefix("auscult/")
+        return " ".join(["auscult eval", self.protocol.suite, f"--model {model}", *flags])
+
+
+def _flag(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from auscult.verify.grounded import grounded, grounding
 from auscult.verify.scores import score
 from auscult.verify.verify import Ears, listen
 
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+THINK_OPEN, THINK_CLOSE, END_OF_TURN = "<think>", "</think>", "<|EOT|>"
 FLYING = 3
 """Ears that stay in memory beside those in use: a clip's measurements are large."""
 
@@ -48,7 +48,7 @@ def answer_of(choice: ChatCompletionChoice) -> Answer:
     thought = ""
     if not isinstance(content, str):
         thought = "\n".join(p.reasoning for p in content if isinstance(p, ContentReasoning))
-    text = choice.message.text
+    text = choice.message.text.replace(END_OF_TURN, "")
     before, tag, after = text.rpartition(THINK_CLOSE)
     if tag:
         thought = thought or before.replace(THINK_OPEN, "").strip()
@@ -160,6 +160,11 @@ def marks(protocol: Protocol, questions: dict[str, Question], sounds: Sounds) ->
     async def grade(state: TaskState, target: Target) -> Score:
         question = questions[str(state.sample_id)]
         choices = state.output.choices
+        if len(choices) < protocol.samples:
+            raise ValueError(
+                f"the server sent {len(choices)} replies in place of {protocol.samples}; it may "
+                "not take several choices in one request"
+            )
         found = [await mark_of(question, answer_of(choice)) for choice in choices]
         given, own = (tuple(map(str, files)) for files in sounds(question))
 
