@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from auscult.audio import speech
 from auscult.bench.question import Question, Said, Sound, Worded
 from auscult.bench.suites import SUITES
+from auscult.evaluate.door import fits
 from auscult.evaluate.hearing import (
     CONDITIONS,
+    before,
+    check,
     heard,
     neighbours,
     prepared,
@@ -70,7 +73,32 @@ def test_swapped_sounds_are_a_derangement_within_the_task(tasks: list[str], seed
     for q in many:
         if tasks.count(q.task) > 1:
             assert pairs[q.key].task == q.task
+    for task in {*tasks}:
+        given = [pairs[q.key].key for q in many if q.task == task]
+        assert len({*given}) == len(given)  # nobody's sound is given twice
     assert neighbours(many, seed) == pairs
+
+
+def test_swapped_sounds_are_not_another_version_of_the_same():
+    many = [question(i, cluster="same" if i < 3 else "") for i in range(5)]
+    pairs = neighbours(many)
+    assert all(pairs[q.key].cluster == "" for q in many[:3])
+    alone = question(1)
+    assert neighbours([alone])[alone.key] is alone
+    with pytest.raises(ValueError, match="has no other question whose sound"):
+        heard(alone, alone, condition="swapped")
+
+
+def test_controls_reach_earlier_turns_too():
+    spoken = Said(role="human", sounds=(Sound(name="h", read=lambda: tone(9)),))
+    q = question(1, history=(spoken, Said(role="assistant", text="Yes?")))
+    for condition, peak in (("full", 0.3), ("silence", 0.0)):
+        first, second = before(q, B, condition=condition, corruption="")
+        assert float(np.abs(first.sounds[0].read()).max()) == pytest.approx(peak, abs=0.01)
+        assert second.text == "Yes?"
+    assert before(q, B, condition="no_audio", corruption="")[0].sounds == ()
+    with pytest.raises(ValueError, match="has spoken turns before it"):
+        check(q, B, "caption", "")
 
 
 def test_missing_words_say_how_to_give_them(tmp_path):
@@ -119,7 +147,7 @@ def test_only_questions_about_words_are_spoken_anew():
 
     (loud,) = gym.load("n=1,tasks=tempo")
     with pytest.raises(ValueError, match="asks how something sounds"):
-        heard(loud, loud, condition="full", voice="us_man")
+        check(loud, B, "full", "us_man")
 
 
 def test_long_sounds_become_pieces_and_files_hold_what_was_heard(tmp_path):
@@ -184,17 +212,28 @@ def test_bad_protocols_say_what_was_expected(bad, said):
 
 
 def test_settings_are_the_prompts_own_unless_given():
-    plain = Protocol(suite="mmar").settings("k")
+    api = "openai-api/x/y"
+    plain = Protocol(suite="mmar").settings("k", api)
     assert plain["temperature"] == 0.7 and plain["max_tokens"] == 32_000
     assert plain["extra_body"] == {"repetition_penalty": 1.07}
     given = Protocol(
         suite="mmar", temperature=0.0, max_tokens=9, think="none", samples=3, contrast=1
     )
-    asked = given.settings("k")
+    asked = given.settings("k", api)
     assert (asked["temperature"], asked["max_tokens"], asked["num_choices"]) == (0.0, 9, 3)
     assert asked["reasoning_tokens"] == 0 and asked["extra_body"]["contrast"] == 1
-    assert plain["seed"] != Protocol(suite="mmar").settings("l")["seed"]
-    assert plain["seed"] != Protocol(suite="mmar", seed=1).settings("k")["seed"]
+    assert plain["seed"] != Protocol(suite="mmar").settings("l", api)["seed"]
+    assert plain["seed"] != Protocol(suite="mmar", seed=1).settings("k", api)["seed"]
+    assert "extra_body" not in Protocol(suite="mmar").settings("k", "google/gemini")
+
+
+def test_a_budget_always_leaves_room_for_an_answer():
+    official = Protocol(suite="mmsu", prompt="official", think="4096")
+    assert official.settings("k", "auscult/x")["max_tokens"] > 4096 + 100
+    assert Protocol(suite="gym").settings("k", "auscult/nano")["max_tokens"] == 160
+    assert Protocol(suite="gym").settings("k", "openai-api/x/y")["max_tokens"] == 2048
+    with pytest.raises(ValueError, match="leaves no room for an answer within 32"):
+        Protocol(suite="gym", think="64", max_tokens=32)
 
 
 def test_protocols_round_trip_through_their_arguments_and_name_their_differences():
@@ -209,6 +248,17 @@ def test_protocols_round_trip_through_their_arguments_and_name_their_differences
 def test_the_digest_changes_with_what_is_asked():
     assert digest([A, B]) == digest([A, B]) != digest([B, A])
     assert digest([A]) != digest([question(1, answers=("x",))])
+    assert digest([A], 10) != digest([A], 11)
+
+
+def test_what_a_provider_cannot_do_is_refused_before_anything_is_asked():
+    fits(Protocol(suite="gym", contrast=1, think="8"), "auscult/nano")
+    with pytest.raises(ValueError, match="cannot contrast two readings"):
+        fits(Protocol(suite="gym", contrast=1), "step-audio/R1")
+    with pytest.raises(ValueError, match="takes no budget for its thought"):
+        fits(Protocol(suite="gym", think="none"), "openai-api/a/b")
+    with pytest.raises(ValueError, match="need one request each"):
+        fits(Protocol(suite="gym", think="8", samples=2), "step-audio/R1")
 
 
 def test_every_suite_tells_where_it_comes_from():

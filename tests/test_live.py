@@ -85,11 +85,40 @@ def test_an_engine_in_a_process_of_its_own_gives_the_same_and_comes_back_after_a
         Request(turns=TURNS[1], n=64, sampling=Sampling(temperature=1.0, max_tokens=400),
                 thinking=Thinking(minimum=300))
     )  # fmt: skip
-    process.process.kill()
+    process.session.process.kill()
     with pytest.raises(RuntimeError, match="ended with status -9"):
         lost.result(timeout=60)
     assert process.submit(asked).result(timeout=120).replies == first.replies
     process.close()
+
+
+def test_a_cancelled_request_is_dropped_and_others_go_on(engine):
+    live = Live(engine)
+    for place in (live, LiveProcess("nano", rows=4)):
+        first = place.submit(request(0, max_tokens=30, think=Thinking(minimum=20)))
+        futures = [place.submit(request(i, max_tokens=30)) for i in range(8)]
+        assert sum(f.cancel() for f in futures[:4]) >= 3
+        assert first.result(timeout=120).replies
+        assert all(f.result(timeout=120).replies for f in futures[4:])
+        assert place.submit(request(1)).result(timeout=60).replies
+        place.close()
+
+
+def test_a_closed_process_starts_again_when_asked():
+    process = LiveProcess("nano", rows=4)
+    one = process.submit(request(0)).result(timeout=120).replies
+    process.close()
+    assert process.submit(request(0)).result(timeout=120).replies == one
+    process.close()
+
+
+def test_requests_join_also_where_the_models_limit_bounds_the_cache(engine):
+    live = Live(engine)
+    many = [live.submit(request(i % 12, max_tokens=50_000, think=Thinking(budget=4), seed=i,
+                                temperature=0.0)) for i in range(9)]  # fmt: skip
+    lengths = [len(f.result(timeout=120).replies[0].tokens) for f in many]
+    assert len(lengths) == 9
+    live.close()
 
 
 def test_a_model_that_cannot_be_opened_is_the_callers_error(tmp_path):

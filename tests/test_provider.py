@@ -24,7 +24,14 @@ from auscult.audio.io import write_audio
 from auscult.bench.question import Question, Sound
 from auscult.cli import main
 from auscult.engine import Sampling, Thinking
-from auscult.evaluate.provider import Auscult, sampling_of, thinking_of, turn_of
+from auscult.evaluate.provider import (
+    Auscult,
+    Machine,
+    run_on,
+    sampling_of,
+    thinking_of,
+    turn_of,
+)
 from auscult.evaluate.scoring import answer_of, heard_scores
 from auscult.evaluate.tasks import inline
 
@@ -84,7 +91,8 @@ def test_settings_that_mean_nothing_here_are_refused():
 
 
 def test_replies_come_back_as_thought_answer_and_numbers(clip):
-    api = Auscult("nano", inside=True, rows=4)
+    run_on(Machine(inside=True, rows=4))
+    api = Auscult("nano")
     config = GenerateConfig(
         num_choices=2, temperature=1.0, max_tokens=80, seed=5, extra_body={"certainty": True}
     )
@@ -148,5 +156,7 @@ def test_the_door_names_what_is_wrong(capsys):
     assert "hf download ddwang2000/MMSU" in capsys.readouterr().err
     assert main(["eval", "gym", "--data", "n=1,speed=2"]) == 2
     assert "the gym takes settings in place of a folder" in capsys.readouterr().err
+    assert main(["eval", "gym", "--data", "n=x"]) == 2
+    assert "the gym's n is a number from 1 on; got 'x'" in capsys.readouterr().err
     assert main(["suites"]) == 0
     assert "voicebench_ifeval" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from auscult.model import StepAudio2ForCausalLM
 from auscult.types import Turn
 from auscult.verify.endpoint import extract_by_endpoint, parse_reply
 from auscult.verify.entropy import entropy, entropy_gap, mapo_weights
+from auscult.verify.extract import extract
 from auscult.verify.store import TABLES, query, read_traces
 
 
@@ -211,3 +212,13 @@ def test_the_gap_hears_the_clip_and_needs_one(tokenizer, processor):
     assert "".join(gap.tokens) == "I hear C4." and any(abs(g) > 0 for g in gap.gap)
     with pytest.raises(ValueError, match="at least one clip"):
         entropy_gap(model, processor, [Turn(role="human", text="hi")], "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["recordinga comes, the third note is higher", "fileone is louder", "clip#A is the loudest",
+     "clip no.B is louder than clip no. A", "take#two is higher than take2"],
+)  # fmt: skip
+def test_labels_of_clips_that_are_glued_to_other_words_break_nothing(text: str):
+    for claim in extract(text):
+        assert claim.about.clip in (None, 1, 2)

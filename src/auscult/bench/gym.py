@@ -4,6 +4,7 @@ There are no files. In place of a folder stand settings: "n=20,level=1,tasks=tem
 them optional. The nine spoken tasks need the extra `[speech]`, and are left out without it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -47,9 +48,16 @@ def load(folder: Path) -> list[Question]:
                 f"tasks=tempo+meter; got {part!r}"
             )
         settings[name] = value
-    n, level = int(settings["n"]), int(settings["level"])
-    keys = [f"{t}/heldout/{level}/{i}" for t in settings["tasks"].split("+") for i in range(n)]
+    n, level = _number(settings, "n"), _number(settings, "level")
+    tasks = dict.fromkeys(settings["tasks"].split("+"))
+    keys = [f"{t}/heldout/{level}/{i}" for t in tasks for i in range(n)]
     return [_question(key) for key in keys]
+
+
+def _number(settings: Mapping[str, str], name: str) -> int:
+    if not settings[name].isdigit() or int(settings[name]) < 1:
+        raise ValueError(f"the gym's {name} is a number from 1 on; got {settings[name]!r}")
+    return int(settings[name])
 
 
 def available() -> tuple[str, ...]:
@@ -98,6 +106,6 @@ SUITE = Suite(
     source="this repository",
     fetch="pip install 'auscult[speech]'  # nothing to fetch; spoken tasks need espeak-ng",
     load=load,
-    prompts={"auscult": Prompt(word=_word, temperature=0.0, max_tokens=160)},
+    prompts={"auscult": Prompt(word=_word, temperature=0.0, max_tokens=2048)},
     mark=mark,
 )

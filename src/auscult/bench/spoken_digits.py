@@ -48,7 +48,7 @@ SUITE = Suite(
     fetch=("git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset DATA"),
     load=load,
     prompts={
-        "auscult": Prompt(word=lambda q: Worded(after=q.text), temperature=0.0, max_tokens=160)
+        "auscult": Prompt(word=lambda q: Worded(after=q.text), temperature=0.0, max_tokens=2048)
     },
     mark=mark,
 )

@@ -231,7 +231,10 @@ class _Batch:
     def _fed(self) -> bool:
         """Take in what has come; are there prompts to be read?"""
         if self.feed is not None:
-            self.queue.extend(self.feed(self.capacity - self.sampling.max_tokens - 16))
+            # Where the model's own limit bounds the cache, replies are cut by it and not by ours.
+            full = self.capacity == self.decoder.limit
+            room = 1 if full else self.sampling.max_tokens
+            self.queue.extend(self.feed(self.capacity - room - 16))
             wanted = min(self.engine.rows, len(self.queue) + sum(r is not None for r in self.rows))
             if wanted > len(self.rows):
                 self._grow(wanted)

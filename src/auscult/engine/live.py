@@ -5,12 +5,13 @@ caller's Python does not slow the engine's. A request's reply does not depend on
 flight: its random numbers have a seed of their own.
 """
 
+import os
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -64,8 +65,17 @@ class _Waiting:
 
     def __init__(self, request: Request, future: "Future[Answered]") -> None:
         self.request, self.future = request, future
+        self.prompt: Prompt | None = None  # once it has been prepared
         self.replies: dict[int, Reply] = {}
-        self.prompt_tokens, self.began = 0, 0.0
+        self.began = 0.0
+
+    def settle(self, found: Answered | Exception) -> None:
+        """Keep the promise, unless nobody waits for it any more."""
+        with suppress(InvalidStateError):
+            if isinstance(found, Exception):
+                self.future.set_exception(found)
+            else:
+                self.future.set_result(found)
 
 
 class Live:
@@ -139,8 +149,7 @@ class _Flight:
                     self._land(event.request, engine.reply_of(event.row, event.stop))
         except Exception as error:
             for waiting, _ in self.flying.values():
-                if not waiting.future.done():
-                    waiting.future.set_exception(error)
+                waiting.settle(error)
 
     def feed(self, longest: int) -> list[Prompt]:
         """Prompts of the requests of this kind that are waiting and fit."""
@@ -160,30 +169,36 @@ class _Flight:
     def _prompts(self, waiting: _Waiting, longest: int) -> list[Prompt] | None:
         """A request's prompts, one for each reply; None where they are too long for this batch."""
         request = waiting.request
-        try:
-            prompt = self.live.engine.prepare(self.count, request.turns, request.sampling)
-        except Exception as error:
-            waiting.future.set_exception(error)
+        if waiting.future.cancelled():
             return []
+        try:
+            prompt = waiting.prompt or self.live.engine.prepare(0, request.turns, request.sampling)
+        except Exception as error:
+            waiting.settle(error)
+            return []
+        waiting.prompt = prompt
         if max(len(prompt.ids), len(prompt.deaf.ids) if prompt.deaf else 0) > longest:
             return None
         numbers = range(self.count, self.count + request.n)
         self.count += request.n
-        waiting.prompt_tokens, waiting.began = len(prompt.ids), time.perf_counter()
+        waiting.began = time.perf_counter()
         self.flying |= {number: (waiting, k) for k, number in enumerate(numbers)}
         seed = request.sampling.seed
-        return [replace(prompt, number=i, seed=(seed, k)) for k, i in enumerate(numbers)]
+        return [
+            replace(prompt, number=i, source=numbers[0], seed=(seed, k))
+            for k, i in enumerate(numbers)
+        ]
 
     def _land(self, number: int, reply: Reply) -> None:
         waiting, k = self.flying.pop(number)
         waiting.replies[k] = reply
-        if len(waiting.replies) == waiting.request.n and not waiting.future.done():
-            replies = [waiting.replies[i] for i in range(waiting.request.n)]
-            seconds = time.perf_counter() - waiting.began
+        if len(waiting.replies) == waiting.request.n and waiting.prompt is not None:
             answered = Answered(
-                replies=replies, prompt_tokens=waiting.prompt_tokens, seconds=seconds
+                replies=[waiting.replies[i] for i in range(waiting.request.n)],
+                prompt_tokens=len(waiting.prompt.ids),
+                seconds=time.perf_counter() - waiting.began,
             )
-            waiting.future.set_result(answered)
+            waiting.settle(answered)
 
 
 # ------------------------------------------------------------------------- a process of its own
@@ -203,15 +218,18 @@ def serve_live(socket: int, parent: int) -> None:
     connection, lock = Connection(socket), threading.Lock()
     opening: _Folder = connection.recv()
     torch.set_num_threads(opening.threads)
-    live: Live | None = None
 
     def send(number: int, answer: Any) -> None:
         with lock, suppress(OSError):
             connection.send((number, answer))
 
+    asked: dict[int, Future[Answered]] = {}
+
     def answer(number: int, future: "Future[Answered]") -> None:
-        error = future.exception()
-        send(number, future.result() if error is None else failure_of(error))
+        asked.pop(number, None)
+        if not future.cancelled():
+            error = future.exception()
+            send(number, future.result() if error is None else failure_of(error))
 
     try:
         device = opening.device or None
@@ -220,9 +238,82 @@ def serve_live(socket: int, parent: int) -> None:
         return send(-1, failure_of(error))
     send(-1, None)
     with suppress(EOFError, OSError):
-        while True:
-            number, request = connection.recv()
-            live.submit(request).add_done_callback(lambda f, number=number: answer(number, f))
+        while (message := connection.recv()) is not None:
+            number, request = message
+            if request is None:  # nobody waits for it any more
+                if future := asked.get(number):
+                    future.cancel()
+            else:
+                asked[number] = live.submit(request)
+                asked[number].add_done_callback(lambda f, number=number: answer(number, f))
+    os._exit(0)  # what is in flight is wanted by nobody
+
+
+class _Session:
+    """One life of the process: its socket, and who waits for what."""
+
+    def __init__(self, opening: _Folder) -> None:
+        self.waiting: dict[int, Future[Any]] = {}
+        self.lock = threading.Lock()
+        self.ended = False
+        self.process, self.connection = spawn("auscult.engine.live:serve_live")
+        opened: Future[None] = Future()
+        self.waiting[-1] = opened
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.send(opening)
+        opened.result()
+
+    def send(self, message: Any) -> None:
+        """A dead process is noticed by the reader."""
+        with self.lock, suppress(OSError):
+            self.connection.send(message)
+
+    def ask(self, number: int, request: Request) -> "Future[Answered]":
+        """A promise; one that is cancelled is withdrawn from the process too."""
+        future: Future[Answered] = Future()
+        self.waiting[number] = future
+        self.send((number, request))
+        future.add_done_callback(lambda f: self.send((number, None)) if f.cancelled() else None)
+        if self.ended:  # it died meanwhile, and the reader may have missed this one
+            self._fail()
+        return future
+
+    def close(self) -> None:
+        """End the process; what is in flight fails."""
+        self.send(None)
+        self.reader.join(GRACE_S)
+
+    def _read(self) -> None:
+        """Hand each answer to who waits for it, until the process is gone."""
+        with suppress(EOFError, OSError):
+            while True:
+                number, answer = self.connection.recv()
+                _settle(self.waiting.pop(number, None), answer)
+        try:
+            self.process.wait(GRACE_S)
+        except Exception:
+            self.process.kill()
+            self.process.wait()
+        self.ended = True
+        self._fail()
+        with self.lock:
+            self.connection.close()
+
+    def _fail(self) -> None:
+        code = self.process.returncode
+        for number in list(self.waiting):
+            said = f"ended with status {code}; see its own message"
+            _settle(self.waiting.pop(number, None), Failure(kind="", message=said))
+
+
+def _settle(future: "Future[Any] | None", answer: Any) -> None:
+    """Keep a promise, unless nobody waits for it any more."""
+    with suppress(InvalidStateError):
+        if future is not None and isinstance(answer, Failure):
+            future.set_exception(answer.error("the engine's process"))
+        elif future is not None:
+            future.set_result(answer)
 
 
 class LiveProcess:
@@ -236,69 +327,20 @@ class LiveProcess:
         folder = locate(model).resolve()
         self.opening = _Folder(path=folder, rows=rows, threads=threads, device=device)
         self.lock = threading.Lock()
-        self.waiting: dict[int, Future[Any]] = {}
         self.count = 0
-        self.connection: Connection | None = None
-        self.process: Any = None
+        self.session: _Session | None = None
 
     def submit(self, request: Request) -> "Future[Answered]":
         """See `Live.submit`."""
-        future: Future[Answered] = Future()
         with self.lock:
-            if self.connection is None:
-                self._start()
+            if self.session is None or self.session.ended:
+                self.session = _Session(self.opening)
             self.count += 1
-            self.waiting[self.count] = future
-            assert self.connection is not None
-            with suppress(OSError):  # a dead process is noticed by the reader
-                self.connection.send((self.count, request))
-        return future
+            return self.session.ask(self.count, request)
 
     def close(self) -> None:
-        """End the process; requests in flight fail."""
+        """End the process; requests in flight fail. Asked again, it starts again."""
         with self.lock:
-            connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.close()
-            self._end()
-
-    def _start(self) -> None:
-        self.process, self.connection = spawn("auscult.engine.live:serve_live")
-        self.connection.send(self.opening)
-        opened: Future[None] = Future()
-        self.waiting[-1] = opened
-        threading.Thread(target=self._read, args=(self.connection,), daemon=True).start()
-        try:
-            opened.result()
-        except BaseException:
-            self.connection, connection = None, self.connection
-            connection.close()
-            raise
-
-    def _read(self, connection: Connection) -> None:
-        """Hand each answer to who waits for it, until the process is gone."""
-        with suppress(EOFError, OSError):
-            while True:
-                number, answer = connection.recv()
-                future = self.waiting.pop(number, None)
-                if future is not None and isinstance(answer, Failure):
-                    future.set_exception(answer.error("the engine's process"))
-                elif future is not None:
-                    future.set_result(answer)
-        code = self._end()
-        error = RuntimeError(f"the engine's process ended with status {code}; see its own message")
-        if opening := self.waiting.pop(-1, None):  # who waits for this one holds the lock
-            opening.set_exception(error)
-        with self.lock:
-            if self.connection is connection:
-                self.connection = None
-            lost, self.waiting = self.waiting, {}
-        for future in lost.values():
-            future.set_exception(error)
-
-    def _end(self) -> int:
-        try:
-            return self.process.wait(GRACE_S)
-        except Exception:
-            self.process.kill()
-            return self.process.wait()
+            session, self.session = self.session, None
+        if session is not None:
+            session.close()

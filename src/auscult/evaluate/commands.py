@@ -68,7 +68,7 @@ def evaluate(
     effort = Effort(rows=rows, threads=threads, connections=connections, retries=retries)
     chosen = protocols(study, base, extent, questions)
     print(f"{suite}: {len(questions)} questions, {len(chosen)} protocols, model {model}")
-    whole, _ = run(chosen, model_named(model, effort, base_url), out, effort)
+    whole, _ = run(chosen, model_named(model, base_url), out, effort)
     results(out)
     if not whole:
         raise ValueError(

@@ -14,9 +14,16 @@ from inspect_ai.model import Model, ModelAPI, get_model
 
 import auscult.evaluate.registry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from auscult.evaluate.protocol import Protocol
+from auscult.evaluate.provider import Machine, run_on
 from auscult.evaluate.tasks import SOUNDS, bench
 from auscult.model.weights import SHIPPED, locate
 from auscult.train.run import fingerprint
+
+BUDGETED = ("auscult", "step-audio", "scripted")
+"""Providers that can hold a thought to a budget; at others it would be ignored in silence."""
+
+CONTRASTED = ("auscult", "scripted")
+"""Providers that know audio-aware decoding."""
 
 _FLUSHES = 300  # of one log: each writes the whole file again
 
@@ -43,14 +50,11 @@ class Effort:
     display: str = "plain"
 
 
-def model_named(name: str, effort: Effort, base_url: str = "") -> Model:
+def model_named(name: str, base_url: str = "") -> Model:
     """Our checkpoint (a shipped name or a folder), or a model as the framework names it
     ("openai-api/SERVICE/NAME", "step-audio/NAME"). Raises `ValueError` for neither."""
     if name in SHIPPED or (Path(name) / "config.json").is_file():
-        where: dict[str, Any] = {"rows": effort.rows, "threads": effort.threads}
-        where |= {"device": effort.device, "inside": effort.inside}
-        weights = fingerprint(locate(name))
-        return get_model(f"auscult/{name}", weights=weights, **where)
+        return get_model(f"auscult/{name}", weights=fingerprint(locate(name)))
     if "/" not in name or Path(name).exists() or name.startswith((".", "/")):
         locate(name)  # says what is missing
     return get_model(name, base_url=base_url or None)
@@ -67,6 +71,10 @@ def run(
     (whether all questions were answered, the logs)
     """
     os.environ[SOUNDS] = str((out / "sounds").resolve())
+    for protocol in protocols:
+        fits(protocol, str(model))
+    run_on(Machine(rows=effort.rows, threads=effort.threads, device=effort.device,
+                   inside=effort.inside))  # fmt: skip
     tasks = [bench(**p.arguments()) for p in protocols]
     _same_questions(tasks, out / "logs")
     ours = str(model).startswith("auscult/")
@@ -97,12 +105,32 @@ def run(
         log_realtime=False,
         log_buffer=max(1, min(16, max(len(t.dataset) for t in tasks) // _FLUSHES)),
         max_retries=effort.tries,
-        attempt_timeout=effort.timeout_s,
+        # Our own engine has a queue and no line that could stall.
+        attempt_timeout=None if ours else effort.timeout_s,
         display=effort.display,  # pyright: ignore[reportArgumentType]
         log_level="warning",
     )
     # A run that is interrupted returns no log, and "all of none are whole".
     return whole and len(logs) == len(tasks), logs
+
+
+def fits(protocol: Protocol, model: str) -> None:
+    """Can the model of this name be asked so? Raises `ValueError` before anything is asked."""
+    provider = model.split("/")[0]
+    if protocol.budget is not None and provider not in BUDGETED:
+        raise ValueError(
+            f"{model} takes no budget for its thought (think {protocol.think}); use free thought, "
+            f"or one of the providers {', '.join(BUDGETED)}"
+        )
+    if protocol.contrast and provider not in CONTRASTED:
+        raise ValueError(
+            f"{model} cannot contrast two readings (contrast {protocol.contrast}); audio-aware "
+            "decoding needs a model of our own engine"
+        )
+    if provider == "step-audio" and protocol.budget and protocol.samples > 1:
+        raise ValueError(
+            "a budget and several replies need one request each at a server: use --samples 1"
+        )
 
 
 def _same_questions(tasks: Sequence[Task], logs: Path) -> None:

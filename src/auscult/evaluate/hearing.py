@@ -61,6 +61,8 @@ def _noise(question: Question, other: Question) -> Heard:
 
 
 def _swapped(question: Question, other: Question) -> Heard:
+    if other is question:
+        raise ValueError(f"{question.key} has no other question whose sound it could be given")
     return Heard(clips=_own(other))
 
 
@@ -110,20 +112,31 @@ sound of another question of the same task; what is spoken, in words; what is he
 
 
 def neighbours(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:
-    """For each question another one whose sound it gets when swapped: a derangement within its
-    task, or within the whole suite where its task has one question only."""
+    """For each question another one whose sound it gets when swapped: the next of its task, in an
+    order of chance, that does not share its cluster; else of the whole suite; else itself, which
+    `swapped` refuses."""
     by_task: dict[str, list[Question]] = {}
     for question in questions:
         by_task.setdefault(question.task, []).append(question)
-    groups = [g for g in by_task.values() if len(g) > 1]
-    alone = [g[0] for g in by_task.values() if len(g) == 1]
+    mixed = _shuffled(questions, seed)
     pairs: dict[str, Question] = {}
-    for group in [*groups, alone]:
-        order = sorted(group, key=lambda q: hashlib.sha256(f"{seed}/{q.key}".encode()).digest())
-        pairs |= {q.key: order[(i + 1) % len(order)] for i, q in enumerate(order)}
-    if len(alone) == 1:
-        pairs[alone[0].key] = next((q for q in questions if q is not alone[0]), alone[0])
+    for group in by_task.values():
+        order = _shuffled(group, seed)
+        for i, question in enumerate(order):
+            rest = [*order[i + 1 :], *order[:i]]
+            found = _stranger(question, rest) or _stranger(question, mixed)
+            pairs[question.key] = found or question
     return pairs
+
+
+def _shuffled(questions: Sequence[Question], seed: int) -> list[Question]:
+    return sorted(questions, key=lambda q: hashlib.sha256(f"{seed}/{q.key}".encode()).digest())
+
+
+def _stranger(question: Question, others: Sequence[Question]) -> Question | None:
+    """The first that is no other version of the same."""
+    own = question.cluster or question.key
+    return next((q for q in others if (q.cluster or q.key) != own and q.sounds), None)
 
 
 def read_texts(path: Path) -> dict[str, Mapping[str, str]]:
@@ -161,12 +174,44 @@ def _in_language(
     return replace(question, text=_given(question, given, name))
 
 
+def check(question: Question, other: Question, condition: str, voice: str) -> None:
+    """Can this be heard so? Raises `ValueError` without reading a sound."""
+    if voice:
+        _check_words(question)
+        _given(question, question.transcript, "transcript")
+    if condition == "transcript":
+        _given(question, question.transcript, "transcript")
+    if condition == "caption":
+        _given(question, question.caption, "caption")
+    if condition in ("transcript", "caption") and any(s.sounds for s in question.history):
+        raise ValueError(f"{question.key} has spoken turns before it, and no words for them")
+    if condition == "swapped" and other is question:
+        _swapped(question, other)
+
+
+def before(
+    question: Question, other: Question, *, condition: str, corruption: str
+) -> tuple[Said, ...]:
+    """Earlier turns with their sounds as the condition has them, so that no control hears them."""
+    turns: list[Said] = []
+    for place, said in enumerate(question.history):
+        if said.sounds:
+            turn = replace(question, key=f"{question.key}/{place}", sounds=said.sounds)
+            found = heard(turn, other, condition=condition, corruption=corruption)
+            clips = tuple(
+                Sound(name=f"{turn.key}#{i}", read=lambda clip=clip: clip)
+                for i, clip in enumerate(found.clips)
+            )
+            said = replace(said, sounds=clips)
+        turns.append(said)
+    return tuple(turns)
+
+
 def heard(
     question: Question, other: Question, *, condition: str, corruption: str = "", voice: str = ""
 ) -> Heard:
     """What is given in place of a question's sound: spoken anew, exchanged, spoilt."""
     if voice:
-        _check_words(question)
         words = _given(question, question.transcript, "transcript")
         spoken = Sound(name=f"{voice}: {words}", read=lambda: respeak(words, voice))
         question = replace(question, sounds=(spoken,))

@@ -28,6 +28,8 @@ def _settings(plea: Plea) -> GenerateConfig:
         "top_p": plea.top_p,
         "max_tokens": plea.max_tokens,
         "seed": plea.seed,
+        "max_retries": 5,
+        "attempt_timeout": 600,
     }
     return GenerateConfig(**{name: value for name, value in given.items() if value is not None})
 

@@ -15,6 +15,16 @@ from auscult.bench.suites import suite_named
 from auscult.engine import Thinking
 from auscult.evaluate.hearing import CONDITIONS
 
+NANO = ("auscult/nano", "auscult/nano-base")
+NANO_TOKENS = 160
+"""Thought and answer of the shipped models, whatever a prompt's authors allow theirs."""
+
+ANSWER_TOKENS = 128
+"""Room for the answer after a budget of thought."""
+
+PENALISED = ("auscult", "step-audio", "openai-api", "vllm", "sglang", "scripted")
+"""Providers that take `repetition_penalty`; at others a prompt's penalty is left out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
@@ -48,7 +58,7 @@ class Protocol:
     temperature: float | None = None
     """of sampling; default the prompt's own, or 0"""
     max_tokens: int = 0
-    """of thought and answer; default the prompt's own, or 2,048"""
+    """of thought and answer; default the prompt's own, or 2,048 (nano: 160)"""
     contrast: float = 0.0
     """strength of audio-aware decoding (our engine)"""
     without: str = "silence"
@@ -73,6 +83,11 @@ class Protocol:
             raise ValueError(
                 f"samples must be 1 or more and limit 0 or more; got {self.samples}, {self.limit}"
             )
+        if self.max_tokens and self.budget is not None and self.budget >= self.max_tokens:
+            raise ValueError(
+                f"a thought of {self.budget} tokens leaves no room for an answer within "
+                f"{self.max_tokens}: raise --max-tokens"
+            )
         if not self.judge and found.mark is None:
             raise ValueError(
                 f"{self.suite} is scored by a judge (its authors use {_model(found)}): pass "
@@ -96,19 +111,29 @@ class Protocol:
         """Thought tokens: 0 none, None free."""
         return Thinking.parse(self.think).budget
 
-    def settings(self, key: str) -> dict[str, Any]:
+    def tokens(self, model: str) -> int:
+        """Thought and answer together: as given, else the prompt's with room beside the budget."""
+        if self.max_tokens:
+            return self.max_tokens
+        if model in NANO:
+            return max(NANO_TOKENS, (self.budget or 0) + ANSWER_TOKENS)
+        return max(self.wording.max_tokens or 2048, (self.budget or 0) + ANSWER_TOKENS)
+
+    def settings(self, key: str, model: str) -> dict[str, Any]:
         """The framework's settings of the request for one question: what is None or absent is the
         model's default. The seed is the question's own."""
-        wording = self.wording
+        wording, provider = self.wording, model.split("/")[0]
         temperature = wording.temperature if self.temperature is None else self.temperature
         extra: dict[str, Any] = {}
-        if wording.repetition_penalty not in (None, 1.0):
+        if wording.repetition_penalty not in (None, 1.0) and provider in PENALISED:
             extra["repetition_penalty"] = wording.repetition_penalty
         if self.contrast:
             extra |= {"contrast": self.contrast, "without": self.without}
+        if self.samples > 1 and provider == "auscult":
+            extra["certainty"] = True
         given = {
             "temperature": temperature or 0.0,
-            "max_tokens": self.max_tokens or wording.max_tokens or 2048,
+            "max_tokens": self.tokens(model),
             "seed": int(hashlib.sha256(f"{self.seed}/{key}".encode()).hexdigest()[:7], 16),
             "num_choices": self.samples if self.samples > 1 else None,
             "reasoning_tokens": self.budget,
@@ -139,10 +164,15 @@ def differences(first: Protocol, second: Protocol) -> dict[str, tuple[Any, Any]]
     return {k: (a[k], b[k]) for k in a if a[k] != b[k] and k != "verify"}
 
 
-def digest(questions: Sequence[Question]) -> str:
-    """A fingerprint of what is asked: keys, words, options and references."""
-    told = [[q.key, q.text, q.options, q.answers, [s.name for s in q.sounds]] for q in questions]
-    return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:12]
+def digest(questions: Sequence[Question], size: int = 0) -> str:
+    """A fingerprint of what is asked, as published: keys, words, options, references, tasks,
+    clusters, names of sounds, and the bytes of all files together."""
+    told = [
+        [q.key, q.text, q.options, q.answers, q.task, q.cluster, [s.name for s in q.sounds]]
+        for q in questions
+    ]
+    text = json.dumps([told, size], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ has no setting of its own, see `EXTRAS`. Each reply's numbers stand in its messa
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai.model import (
@@ -28,34 +29,61 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from auscult.audio.io import read_audio, read_encoded
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.engine.live import Answered, Live, LiveProcess, Request
-from auscult.model.weights import open_model
+from auscult.model.weights import locate, open_model
+from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
 
 EXTRAS = ("repetition_penalty", "contrast", "without", "certainty", "minimum")
 """Fields of `extra_body`: those of `Sampling` by their names, and the thought's least length."""
 
 _ROLES = {"system": "system", "user": "human", "assistant": "assistant"}
-_ENGINES: dict[tuple[Any, ...], Live | LiveProcess] = {}
 
 
-def engine_for(
-    model: str, *, rows: int, threads: int, device: str, inside: bool
-) -> Live | LiveProcess:
-    """The engine of a model, opened once for all evaluations of this process."""
-    key = (model, rows, threads, device, inside)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the engine runs; no number depends on it, so it is no part of a run's identity.
+
+    rows: in flight. threads: of the engine's process. device: "" = the best there is. inside: in
+    this process (for small things). Example: Machine(rows=16, inside=True).
+    """
+
+    rows: int = 64
+    threads: int = 1
+    device: str = ""
+    inside: bool = False
+
+
+_MACHINE = Machine()
+_ENGINES: dict[tuple[str, str, Machine], Live | LiveProcess] = {}
+
+
+def run_on(machine: Machine) -> None:
+    """Engines from now on."""
+    global _MACHINE
+    _MACHINE = machine
+
+
+def engine_for(model: str, weights: str) -> Live | LiveProcess:
+    """The engine of a model's present weights, opened once for all evaluations of this process; one
+    of other weights or settings is closed."""
+    key = (model, weights, _MACHINE)
     if key not in _ENGINES:
-        if inside:
-            opened = open_model(model, device=device or None)
-            _ENGINES[key] = Live(Engine(*opened, rows=rows))
+        for old in [k for k in _ENGINES if k[0] == model]:
+            _ENGINES.pop(old).close()
+        machine = _MACHINE
+        if machine.inside:
+            opened = open_model(model, device=machine.device or None)
+            _ENGINES[key] = Live(Engine(*opened, rows=machine.rows))
         else:
-            _ENGINES[key] = LiveProcess(model, rows=rows, threads=threads, device=device)
+            _ENGINES[key] = LiveProcess(
+                model, rows=machine.rows, threads=machine.threads, device=machine.device
+            )
     return _ENGINES[key]
 
 
 class Auscult(ModelAPI):
-    """See the head of this file. Model arguments: rows in flight (64), threads (1), device ("" =
-    the best there is), inside (True: in this process, for small things), weights (a fingerprint
-    that tells two states of one folder apart in logs)."""
+    """See the head of this file. Model argument: weights, a fingerprint that tells two states of
+    one folder apart in logs."""
 
     def __init__(
         self,
@@ -63,17 +91,10 @@ class Auscult(ModelAPI):
         base_url: str | None = None,
         api_key: str | None = None,
         config: GenerateConfig | None = None,
-        rows: int = 64,
-        threads: int = 1,
-        device: str = "",
-        inside: bool = False,
         weights: str = "",
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
-        self.rows, self.weights = rows, weights
-        self.engine = engine_for(
-            model_name, rows=rows, threads=threads, device=device, inside=inside
-        )
+        self.weights = weights or fingerprint(locate(model_name))
 
     async def generate(
         self,
@@ -85,17 +106,18 @@ class Auscult(ModelAPI):
         """All replies of one request. Raises `ValueError` for settings that mean nothing here."""
         if tools:
             raise ValueError("these models call no tools; give the task none")
+        engine = engine_for(self.model_name, self.weights)
         request = Request(
             turns=[turn_of(message) for message in input],
             n=config.num_choices or 1,
             sampling=sampling_of(config),
             thinking=thinking_of(config),
         )
-        return output_of(self.model_name, await asyncio.wrap_future(self.engine.submit(request)))
+        return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
 
     def max_connections(self) -> int:
         """As many as keep all rows busy while finished ones are scored."""
-        return 4 * self.rows
+        return 4 * _MACHINE.rows
 
     def connection_key(self) -> str:
         """One engine, one pool of connections."""

@@ -119,7 +119,8 @@ def _mean(values: Sequence[float]) -> float:
 @metric
 def figures() -> Metric:
     """official, strict, unparsed, each a mean over the questions, with the strict one's clustered
-    95 % interval: what the framework's own views show. The results page has more."""
+    95 % interval: what the framework's own views show. The results page has more, and its official
+    score is right also where the script lets one question's answer depend on another's."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
         rows = [s.score.metadata or {} for s in scores]
@@ -166,7 +167,7 @@ def marks(protocol: Protocol, questions: dict[str, Question], sounds: Sounds) ->
                 "not take several choices in one request"
             )
         found = [await mark_of(question, answer_of(choice)) for choice in choices]
-        given, own = (tuple(map(str, files)) for files in sounds(question))
+        given, own = (tuple(map(str, files)) for files in await aside(lambda: sounds(question)))
 
         def records() -> list[dict[str, Any]]:
             return [

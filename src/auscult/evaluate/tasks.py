@@ -29,15 +29,21 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from auscult.bench.question import Question
 from auscult.bench.suites import questions as load
 from auscult.evaluate.aside import aside
-from auscult.evaluate.hearing import Put, heard, neighbours, prepared, put, read_texts
+from auscult.evaluate.hearing import (
+    Put,
+    before,
+    check,
+    heard,
+    neighbours,
+    prepared,
+    put,
+    read_texts,
+)
 from auscult.evaluate.protocol import Protocol, digest
 from auscult.evaluate.scoring import marks
 
 SOUNDS = "AUSCULT_SOUNDS"
 """Environment variable: the folder of what was given to hear (default logs/sounds)."""
-
-BUDGETED = ("auscult", "step-audio", "scripted")
-"""Providers that can hold a thought to a budget; at others it would be ignored in silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Asked:
     questions: dict[str, Question]
     others: dict[str, Question]
     folder: Path
+    digest: str
     given: dict[str, list[Put]] = field(default_factory=dict)  # what was put, by key
 
     def turns(self, question: Question) -> list[Put]:
@@ -58,11 +65,13 @@ class Asked:
 
     def _turns(self, question: Question) -> list[Put]:
         p = self.protocol
+        other = self.others[question.key]
+        earlier = before(question, other, condition=p.condition, corruption=p.corruption)
         found = heard(
-            question, self.others[question.key],
-            condition=p.condition, corruption=p.corruption, voice=p.voice,
-        )  # fmt: skip
-        return put(question, p.wording.word(question), found, self.folder)
+            question, other, condition=p.condition, corruption=p.corruption, voice=p.voice
+        )
+        words = p.wording.word(question)
+        return put(replace(question, history=earlier), words, found, self.folder)
 
     def messages(self, question: Question) -> list[ChatMessage]:
         """The same as the framework has it."""
@@ -103,7 +112,13 @@ def asked(protocol: Protocol, folder: Path) -> Asked:
         questions={q.key: q for q in ready},
         others=neighbours(ready, protocol.seed),
         folder=folder,
+        digest=digest(chosen, size_of(data or Path("data") / protocol.suite)),
     )
+
+
+def size_of(data: Path) -> int:
+    """Bytes of the files of a benchmark: recordings that were exchanged show in it."""
+    return sum(f.stat().st_size for f in data.rglob("*") if f.is_file()) if data.is_dir() else 0
 
 
 def inline(file: Path) -> str:
@@ -129,16 +144,8 @@ def asks(run: Asked) -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         question = run.questions[str(state.sample_id)]
-        provider = str(get_model()).split("/")[0]
-        if run.protocol.budget is not None and provider not in BUDGETED:
-            raise ValueError(
-                f"{get_model()} takes no budget for its thought (think {run.protocol.think}); use "
-                f"free thought, or one of the providers {', '.join(BUDGETED)}"
-            )
         state.messages = await aside(lambda: run.messages(question))
-        settings: Any = run.protocol.settings(question.key)
-        if provider == "auscult" and run.protocol.samples > 1:
-            settings["extra_body"] = {**settings.get("extra_body", {}), "certainty": True}
+        settings: Any = run.protocol.settings(question.key, str(get_model()))
         return await generate(state, **settings)
 
     return solve
@@ -158,6 +165,8 @@ def sample_of(question: Question, protocol: Protocol) -> Sample:
 def task_of(protocol: Protocol, folder: Path) -> Task:
     """The task of a protocol; sounds are written to `folder`."""
     run = asked(protocol, folder)
+    for question in run.questions.values():
+        check(question, run.others[question.key], protocol.condition, protocol.voice)
     return Task(
         dataset=MemoryDataset(
             [sample_of(q, protocol) for q in run.questions.values()], name=protocol.suite
@@ -166,7 +175,7 @@ def task_of(protocol: Protocol, folder: Path) -> Task:
         scorer=marks(protocol, run.questions, run.sounds),
         metadata={
             "protocol": protocol.arguments(),
-            "questions": digest(list(run.questions.values())),
+            "questions": run.digest,
             "name": protocol.name(),
         },
         version=1,

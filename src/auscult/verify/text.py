@@ -34,7 +34,7 @@ _CLASS = (
 )
 _CLIP = (
     r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?"
-    r"(?:[12345]|[AB](?!\w)|one\b|two\b)"
+    r"(?:[12345]|(?<!\w)(?:[AB](?!\w)|one\b|two\b))"
 )
 _PLACE = (
     r"\b(?:(?:note|tone|sound|event|beep|voice|gap|speaker|click|syllable|pause|knock|beat|thump|hit|"
@@ -174,8 +174,8 @@ def _special(m: re.Match[str], offset: int) -> Token:
     senses: dict[str, str] = {}
     number = None
     if m["clip"]:
-        digit = m[0].split()[-1].upper().lstrip("#")
-        senses = {"clip": {"A": "1", "B": "2", "ONE": "1", "TWO": "2"}.get(digit, digit[-1])}
+        name = re.split(r"[\s#.]+", m[0].upper())[-1]
+        senses = {"clip": {"A": "1", "B": "2", "ONE": "1", "TWO": "2"}.get(name, name[-1])}
     elif m["place"]:
         senses = {
             "ordinal": _DIGITS.get(m["n"].lower(), m["n"]),
