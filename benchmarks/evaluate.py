@@ -42,7 +42,7 @@ def evaluated(protocol: Protocol, model: str) -> tuple[float, float]:
     """Tokens per second through the framework, and the seconds of its log."""
     with tempfile.TemporaryDirectory() as folder:
         effort = Effort(display="none")
-        run([protocol], model_named(model, effort), Path(folder), effort)
+        run([protocol], model_named(model), Path(folder), effort)
         (found,) = runs_in(Path(folder))
         written = sum(row.output_tokens for row in found.rows)
         return written / found.seconds, found.seconds

@@ -1,17 +1,20 @@
 """Runs from the door to the comparison: what is refused, what is counted, judges and ratings."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import fixture_mmsu
 import pytest
+from fixture_results import FULL, SILENT, reply
+from fixture_results import run as made
 from scripted import Scripted, scripted_model
 
 from auscult.bench.suites import suite_named
 from auscult.cli import main
-from auscult.evaluate.compare import compare_places, compared
+from auscult.evaluate.compare import compare_places, compared, markdown, pairs
 from auscult.evaluate.door import Effort, run
-from auscult.evaluate.paired import paired_bootstrap
+from auscult.evaluate.paired import detectable, needed, paired_bootstrap, permutation_p
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.runs import figures, read, runs_in
 
@@ -50,7 +53,8 @@ def test_the_comparison_is_what_a_hand_computes(both):
     assert (found.table.first_only, found.table.second_only, found.p) == (2, 2, 1.0)
     wanted = paired_bootstrap([0, 1, 0, 1], [1, 0, 1, 0], ["1", "2", "3", "4"], 0)
     assert found.difference.mean == wanted.mean == 0
-    assert math.isinf(found.wanted)
+    # Four questions say nothing about the spread.
+    assert math.isnan(found.wanted) and math.isnan(found.shows)
 
 
 def test_the_table_and_the_plot_are_written(both, tmp_path):
@@ -158,3 +162,77 @@ def test_equal_requests_to_a_judge_are_different_draws(tmp_path):
                         limit=1)  # fmt: skip
     run([protocol], model, tmp_path / "out", QUIET)
     assert asked == ["42 0.0"] * 5
+
+
+def test_questions_that_the_script_leaves_out_are_dropped_in_pairs_and_said():
+    odd = [[reply(float(x), official=math.nan if i < 3 else float(x))]
+           for i, x in enumerate(SILENT)]  # fmt: skip
+    found = compared(made(FULL), made(odd))
+    assert (found.n, found.dropped, found.missing) == (9, 3, 0)
+    assert found.official == (pytest.approx(sum(FULL[3:]) / 9), pytest.approx(sum(SILENT[3:]) / 9))
+    assert found.table is not None and found.table.n == 9
+    assert found.strict.n == 12
+    assert found.strict.mean == pytest.approx((sum(SILENT) - sum(FULL)) / 12)
+    assert "| 9 | 0 | 3 |" in markdown([found])
+
+
+def test_a_comparison_without_any_official_score_still_compares_the_strict_one():
+    nothing = [[reply(float(x), official=math.nan)] for x in SILENT]
+    found = compared(made(FULL), made(nothing))
+    assert found.n == 0 and found.dropped == 12 and math.isnan(found.p)
+    assert found.strict.mean == pytest.approx((sum(SILENT) - sum(FULL)) / 12)
+    text = markdown([found, compared(made(FULL), made(SILENT))])
+    assert " nan" not in text and "| not right or wrong | - | - | - |" in text
+    # Holm counts the tests that were made: one.
+    assert "0.07" in text
+
+
+def test_a_pair_that_is_not_unique_is_refused_with_all_candidates():
+    first = [made(FULL)]
+    second = [made(SILENT, think=t) for t in ("4", "8")]
+    with pytest.raises(ValueError, match=r"second place holds 2 runs .*think 4.*think 8.*logs"):
+        pairs(first, second, ("think",))
+    assert len(pairs(first, second[:1], ("think",))) == 1
+    assert len(pairs(second, second, ())) == 2
+
+
+def test_p_heeds_the_weights_and_the_clusters():
+    heavy = [[reply(float(x), weight=9.0 if i < 2 else 1.0)] for i, x in enumerate(FULL)]
+    found = compared(made(heavy, cluster=2), made(SILENT, cluster=2))
+    weights = [9.0 if i < 2 else 1.0 for i in range(12)]
+    a = [x * w for x, w in zip(FULL, weights, strict=True)]
+    b = [x * w for x, w in zip(SILENT, weights, strict=True)]
+    clusters = [f"c{i // 2}" for i in range(12)]
+    assert found.p == permutation_p(a, b, clusters, 0, 4000)
+    gaps = sum(y - x for x, y in zip(a, b, strict=True)) / sum(weights)
+    assert found.difference.mean == pytest.approx(gaps)
+    # The strict difference counts every question the same.
+    assert found.strict.mean == pytest.approx((sum(SILENT) - sum(FULL)) / 12)
+
+
+def test_power_counts_copies_in_a_cluster_once():
+    one, other = [1, 1, 0, 1, 0, 1, 1, 0, 1, 1] * 4, [0, 1, 0, 0, 1, 0, 1, 0, 0, 1] * 4
+    plain = compared(made(one), made(other))
+    thrice = [[x for x in xs for _ in range(3)] for xs in (one, other)]
+    copies = compared(made(thrice[0], cluster=3), made(thrice[1], cluster=3))
+    # Three times the questions show no more.
+    assert copies.shows == pytest.approx(plain.shows, rel=0.02)
+    assert copies.wanted == pytest.approx(3 * plain.wanted, rel=0.05)
+    gaps = [y - x for x, y in zip(one, other, strict=True)]
+    mean = sum(gaps) / 40
+    sd = math.sqrt(sum((g - mean) ** 2 for g in gaps) / 39)
+    assert plain.shows == pytest.approx(detectable(40, sd=sd))
+    assert plain.wanted == pytest.approx(needed(abs(mean), 0.0, sd=sd))
+
+
+def test_power_is_not_told_for_few_clusters_or_without_spread():
+    few = compared(made(FULL, cluster=3), made(SILENT, cluster=3))
+    same = compared(made(FULL), made(FULL))
+    for found in (few, same):
+        assert math.isnan(found.wanted) and math.isnan(found.shows)
+        assert "| - | - |" in markdown([found])
+
+
+def test_two_states_of_one_model_are_told_apart_in_a_comparison():
+    found = compared(replace(made(FULL), weights="aaa"), replace(made(SILENT), weights="bbb"))
+    assert found.names == ("auscult/nano@aaa", "auscult/nano@bbb")

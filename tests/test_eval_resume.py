@@ -33,7 +33,7 @@ for line in sys.stdin:
         os.dup2(2, 1)
         code, hard = 4, Effort(**effort)
         try:
-            model = model_named(model, hard, url)
+            model = model_named(model, url)
             code = 0 if run([Protocol(**protocol)], model, Path(out), hard)[0] else 3
         except BaseException:
             traceback.print_exc()
@@ -102,7 +102,7 @@ def here(
 ) -> EvalLog:
     """The same in this process, to its end."""
     hard = Effort(**effort, display="none")
-    whole, (log,) = run([Protocol(**protocol)], model_named(model, hard, url), out, hard)
+    whole, (log,) = run([Protocol(**protocol)], model_named(model, url), out, hard)
     assert whole
     return read_eval_log(log.location)
 

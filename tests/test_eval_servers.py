@@ -51,7 +51,7 @@ def evaluate(
         **{"tries": 0, "retries": 0, "wait_s": 0.02, "timeout_s": 2, "display": "none"}
         | (effort or {})
     )
-    whole, (log,) = run([protocol], model_named(model, hard, server.url), folder / "out", hard)
+    whole, (log,) = run([protocol], model_named(model, server.url), folder / "out", hard)
     return whole, read_eval_log(log.location)
 
 

@@ -91,7 +91,7 @@ def test_the_overview_is_what_counting_gives():
     assert row["thought tokens"] == "8" and row["all tokens"] == "20"
     assert row["s per question"] == "2" and row["unparsed"] == "0.0 %" and row["failed"] == 0
     (repeat,) = found["How to repeat every run"]
-    assert repeat["command"] == "auscult eval gym --model auscult/nano"
+    assert repeat["command"] == "auscult eval gym --model nano"
     assert repeat["git revision"] == "f00f00" and repeat["inspect_ai"] == "0.3.999"
 
 

@@ -105,7 +105,7 @@ def test_every_prompt_of_every_suite_words_every_question(data):
 
 def test_nano_runs_through_every_suite(data, tmp_path):
     scripted_model("judge", lambda messages, config: "INCORRECT no [[1]] Score: [1]")
-    whole, _ = run(protocols(data), model_named("nano", QUIET), tmp_path, QUIET)
+    whole, _ = run(protocols(data), model_named("nano"), tmp_path, QUIET)
     found = {r.protocol.suite: r for r in runs_in(tmp_path)}
     assert whole and found.keys() == SUITES.keys()
     for done in found.values():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auscult.bench.files import (
+    Kept,
     MissingData,
     Row,
     encoded_sound,
@@ -102,7 +103,7 @@ def _sound(row: Row, plain: Row, root: Path) -> Sound:
     """The bytes in the row, or the file that it names."""
     name = f"mmau/{plain['id']}"
     for cell in (row.get("context"), row.get("audio")):
-        if cell and (isinstance(cell, bytes) or cell.get("bytes")):
+        if cell and (isinstance(cell, bytes | Kept) or cell.get("bytes")):
             return encoded_sound(cell, name)
     given = Path(text(plain["audio_id"]) or f"{plain['id']}.wav")
     places = [root / given, *(root / p / given.name for p in ("", "test-mini-audios"))]

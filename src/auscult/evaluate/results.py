@@ -19,6 +19,7 @@ from auscult.evaluate import results_plots as plots
 from auscult.evaluate.paired import clustered_mean
 from auscult.evaluate.report_page import Block, Cell, Section, Table, markdown, numbers, page
 from auscult.evaluate.report_plots import Picture, check_matplotlib
+from auscult.evaluate.results_parts import beside, voicebench
 from auscult.evaluate.results_sweeps import decoding, selectors, sweep
 from auscult.evaluate.results_tables import budgets, controls, in_words, named, shown, unit_of
 from auscult.evaluate.runs import Row, Run, figures, runs_in
@@ -55,7 +56,8 @@ def _overview(suite: str, runs: Sequence[Run]) -> Section:
             f"{label}: official {in_words(f.official, unit)}, strict {in_words(f.strict, unit)}"
         )
     blocks: list[Block] = [[_by_model(suite, chosen, unit)]] if chosen else []
-    blocks += [_all_runs(runs, unit), _repeats(runs), *_groups(chosen, unit)]
+    beside_it = [table for table in (beside(runs),) if table.rows]
+    blocks += [_all_runs(runs, unit), *beside_it, _repeats(runs), *_groups(chosen, unit)]
     return Section(
         title=f"{suite}: runs",
         read=f"{about_it.about}. Unit: {about_it.unit}, {about_it.better} is better. official: as "
@@ -280,7 +282,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     for suite in dict.fromkeys(r.protocol.suite for r in runs):
         mine = [r for r in runs if r.protocol.suite == suite]
         found += [_overview(suite, mine), *(s for make in SECTIONS if (s := make(suite, mine)))]
-    return [*found, _published(runs)]
+    return [*found, *(s for s in (voicebench(runs),) if s), _published(runs)]
 
 
 def _ordered(runs: Sequence[Run]) -> list[Run]:

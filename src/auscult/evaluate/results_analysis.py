@@ -30,7 +30,9 @@ from auscult.evaluate.stats import wilson
 from auscult.types import Estimate
 
 Reply = Mapping[str, Any]
-SEED, DRAWS = 0, 4000
+SEED, DRAWS = 0, 2000  # of intervals, to a tenth of their width
+FLIPS = 4000  # of p
+SUBSETS = 50  # of a pool, where there are more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,15 +162,15 @@ def contrast(
         (a, b) for a, b in shared(first[1], second[1])
         if math.isfinite(a.mean("strict")) and math.isfinite(b.mean("strict"))
     ]  # fmt: skip
-    weights = [a.mean("weight") for a, _ in pairs]
-    if not sum(weights):
+    if not pairs:
         return None
+    weights = [1.0] * len(pairs)
     x, y = ([row.mean("strict") for row in rows] for rows in zip(*pairs, strict=True))
     clusters = [a.cluster for a, _ in pairs]
     old, new = (y, x) if reference else (x, y)
     return Contrast(
         name=name, first=first[0], second=second[0],
-        difference=paired_bootstrap(x, y, clusters, SEED, DRAWS, weights=weights),
+        difference=paired_bootstrap(x, y, clusters, SEED, DRAWS),
         p=p_value(x, y, clusters, weights),
         lost=share([u > v for u, v in zip(old, new, strict=True)], clusters),
         won=share([u < v for u, v in zip(old, new, strict=True)], clusters),
@@ -189,7 +191,7 @@ def p_value(
     if {*x, *y} <= {0.0, 1.0} and len({*clusters}) == len(x) and {*weights} == {1.0}:
         return mcnemar(x, y).p
     a, b = ([v * w for v, w in zip(some, weights, strict=True)] for some in (x, y))
-    return permutation_p(a, b, clusters, SEED, DRAWS)
+    return permutation_p(a, b, clusters, SEED, FLIPS)
 
 
 def share(hits: Sequence[bool], clusters: Sequence[str]) -> Estimate:
@@ -208,10 +210,9 @@ def retention(full: Run, other: Run) -> Estimate | None:
     """Score without the sound over score with it, with a bootstrap interval over clusters; None
     where the full score is 0."""
     pairs = shared(full, other)
-    triples = [(b.mean("strict"), a.mean("strict"), a.mean("weight")) for a, b in pairs]
-    known = [i for i, t in enumerate(triples) if all(map(math.isfinite, t))]
-    top = np.array([triples[i][0] * triples[i][2] for i in known])
-    bottom = np.array([triples[i][1] * triples[i][2] for i in known])
+    scores = [(b.mean("strict"), a.mean("strict")) for a, b in pairs]
+    known = [i for i, both in enumerate(scores) if all(map(math.isfinite, both))]
+    top, bottom = (np.array([scores[i][side] for i in known]) for side in (0, 1))
     if not known or not bottom.sum():
         return None
     codes = cluster_codes([pairs[i][0].cluster for i in known], len(known))
@@ -313,7 +314,7 @@ def budget_slope(family: Family, places: Mapping[str, float]) -> tuple[Estimate,
     if not found:
         return None
     clusters, slopes = [c for c, _ in found], [v for _, v in found]
-    p = permutation_p(slopes, [0.0] * len(slopes), clusters, SEED, DRAWS)
+    p = permutation_p(slopes, [0.0] * len(slopes), clusters, SEED, FLIPS)
     return bootstrap_mean(slopes, clusters, SEED, DRAWS), p
 
 
@@ -364,12 +365,11 @@ def curves(run: Run, names: Sequence[str] = tuple(SELECTORS)) -> list[Curve]:
     clusters = [row.cluster for row in rows]
     most = min(map(len, drawn), default=0)
     sizes = tuple(dict.fromkeys([*(2**i for i in range(most.bit_length())), most])) if most else ()
-    draws = max(20, min(200, 40_000 // max(1, len(rows))))
     single: list[float] = []
     found: list[Curve] = []
     for name in names:
         try:
-            values = [at_size(drawn, n, name, SEED, draws) for n in sizes]
+            values = [at_size(drawn, n, name, SEED, SUBSETS) for n in sizes]
         except ValueError:  # the pool lacks what it goes by
             continue
         if not values:
@@ -378,9 +378,9 @@ def curves(run: Run, names: Sequence[str] = tuple(SELECTORS)) -> list[Curve]:
         found.append(
             Curve(
                 name=name, sizes=sizes,
-                right=tuple(bootstrap_mean(v, clusters, SEED, 2000) for v in values),
+                right=tuple(bootstrap_mean(v, clusters, SEED, DRAWS) for v in values),
                 gain=paired_bootstrap(values[-1], single, clusters, SEED, DRAWS),
-                p=permutation_p(values[-1], single, clusters, SEED, DRAWS),
+                p=permutation_p(values[-1], single, clusters, SEED, FLIPS),
             )
         )  # fmt: skip
     return found

@@ -31,7 +31,10 @@ Adjusted = Mapping[tuple[Path, str], float]
 
 
 def selectors(suite: str, runs: Sequence[Run]) -> Section | None:
-    """Every selector on every pool of replies."""
+    """Every selector on every pool of replies. Not for errors: the best reply has the fewest, and
+    the selectors' bounds and votes are of scores."""
+    if runs[0].protocol.found.better == "lower":
+        return _without_selectors(suite) if about.pools(runs) else None
     found = {run.file: curves for run in about.pools(runs) if (curves := about.curves(run))}
     pools = [run for run in about.pools(runs) if run.file in found]
     if not pools:
@@ -68,6 +71,15 @@ def selectors(suite: str, runs: Sequence[Run]) -> Section | None:
         f"hearing. Intervals resample clusters of questions. {HOLM}",
         found=tuple(said),
         blocks=blocks,
+    )
+
+
+def _without_selectors(suite: str) -> Section:
+    return Section(
+        title=f"{suite}: selectors",
+        read="One answer is chosen from n replies drawn from the same pool.",
+        found=("left out: selectors are not shown for error rates, where lower is better",),
+        blocks=[],
     )
 
 

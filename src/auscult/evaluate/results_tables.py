@@ -141,9 +141,18 @@ def controls(suite: str, runs: Sequence[Run]) -> Section | None:
         "the question's own sound, which was not heard. Right -> wrong: shares of all questions "
         "that lose (gain) when the sound is replaced. Where errors are counted a gain is negative. "
         f"{HOLM}",
-        found=tuple(found) or ("there is no run with the full sound to compare with",),
+        found=(
+            *(found or ["there is no run with the full sound to compare with"]),
+            *_no_texts(columns),
+        ),
         blocks=blocks,
     )
+
+
+def _no_texts(columns: Sequence[str]) -> list[str]:
+    """What is missing, and how it is given."""
+    missing = [c for c in ("transcript", "caption") if c not in columns]
+    return [f"no {' and no '.join(f'{c}s' for c in missing)} given: --texts"] if missing else []
 
 
 def _known(family: Family, name: str) -> Estimate | None:

@@ -2,12 +2,18 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.log import (
+    EvalLog,
+    read_eval_log,
+    read_eval_log_sample_summaries,
+    read_eval_log_samples,
+)
 
 from auscult.bench.question import Answer, Mark, Question
 from auscult.bench.suites import suite_named
@@ -45,10 +51,13 @@ class Row:
         return sum(values) / len(values) if values else math.nan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
     """One log: a model under one protocol.
 
+    model: with "@" and the weights, or the questions, where several states of one model, or of one
+    benchmark, stand side by side (`distinct`); state: what was added. weights: fingerprint of our
+    own models, else "".
     status: "success", or what inspect says of an unfinished one; failed: questions that ended in an
     error. seconds: of the whole run. command: what repeats it.
     """
@@ -65,13 +74,15 @@ class Run:
     seconds: float
     packages: Mapping[str, str]
     revision: str
+    weights: str = ""
+    state: str = ""
 
     @property
     def command(self) -> str:
         """The command that makes this run again."""
         given = self.protocol.arguments()
         flags = [_flag(k.replace("_", "-"), v) for k, v in given.items() if k != "suite"]
-        model = self.model.removeprefix("auscult/")
+        model = shlex.quote(self.model.removesuffix(self.state).removeprefix("auscult/"))
         return " ".join(["auscult eval", self.protocol.suite, f"--model {model}", *flags])
 
 
@@ -97,13 +108,12 @@ class Figures:
 
 def read(file: Path) -> Run:
     """A log as a record. Raises `ValueError` for one that `auscult eval` did not make."""
-    log = read_eval_log(str(file))
+    log = read_eval_log(str(file), header_only=True)
     about = log.eval.metadata or {}
     if "protocol" not in about:
         raise ValueError(f"{file} is not a log of `auscult eval`: it names no protocol")
     given: dict[str, Any] = about["protocol"]
-    samples = log.samples or []
-    failed = sum(1 for s in samples if s.error is not None or not s.scores)
+    rows, failed = _rows(log, file)
     return Run(
         file=file,
         model=log.eval.model,
@@ -111,12 +121,13 @@ def read(file: Path) -> Run:
         questions=str(about["questions"]),
         created=log.eval.created,
         status=log.status,
-        rows=tuple(_rows(log)),
-        total=log.eval.dataset.samples or len(samples),
+        rows=tuple(rows),
+        total=log.eval.dataset.samples or len(rows) + failed,
         failed=failed,
         seconds=_seconds(log),
         packages=dict(log.eval.packages),
         revision=log.eval.revision.commit if log.eval.revision else "",
+        weights=str((log.eval.model_args or {}).get("weights", "")),
     )
 
 
@@ -130,29 +141,59 @@ def _seconds(log: EvalLog) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
 
 
-def _rows(log: EvalLog) -> Iterable[Row]:
-    """In the order of the dataset."""
-    order = {key: i for i, key in enumerate(log.eval.dataset.sample_ids or [])}
-    for sample in sorted(log.samples or [], key=lambda s: order.get(s.id, 0)):
+_UNREAD = {"events", "store", "attachments", "messages", "output", "timelines"}
+"""Parts of a sample that no record needs; they are most of a log."""
+
+
+def _rows(log: EvalLog, file: Path) -> tuple[list[Row], int]:
+    """The finished questions in the order of the dataset, and the number that failed."""
+    order = {str(key): i for i, key in enumerate(log.eval.dataset.sample_ids or [])}
+    rows, failed = _reduced(log, file) if log.reductions else _streamed(file)
+    return sorted(rows, key=lambda row: order.get(row.key, 0)), failed
+
+
+def _reduced(log: EvalLog, file: Path) -> tuple[list[Row], int]:
+    """From the scores that a finished log repeats at its end: a fiftieth of the time that reading
+    all samples takes. The words of a long question are cut short there (1,024 characters)."""
+    assert log.reductions
+    (found,) = log.reductions
+    scores = {str(score.sample_id): score.metadata or {} for score in found.samples}
+    heads = {str(head.id): head for head in read_eval_log_sample_summaries(str(file))}
+    good = [key for key, head in heads.items() if not head.error and key in scores]
+    return [_row(key, str(heads[key].input), scores[key]) for key in good], len(heads) - len(good)
+
+
+def _streamed(file: Path) -> tuple[list[Row], int]:
+    """From the samples one by one: a run that broke off has nothing else."""
+    rows: list[Row] = []
+    failed = 0
+    for sample in read_eval_log_samples(
+        str(file), all_samples_required=False, exclude_fields=_UNREAD
+    ):
         if sample.error is not None or not sample.scores:
-            continue
-        (found,) = sample.scores.values()
-        kept = found.metadata or {}
-        yield Row(
-            key=str(sample.id),
-            cluster=kept["cluster"],
-            task=kept["task"],
-            groups=kept["groups"],
-            reference=tuple(kept["reference"]),
-            options=tuple(kept["options"]),
-            question=str(sample.input),
-            given=tuple(kept["given"]),
-            replies=tuple(kept["replies"]),
-            input_tokens=kept["input_tokens"],
-            output_tokens=kept["output_tokens"],
-            seconds=kept["seconds"],
-            extra=kept["extra"],
-        )
+            failed += 1
+        else:
+            (found,) = sample.scores.values()
+            rows.append(_row(str(sample.id), str(sample.input), found.metadata or {}))
+    return rows, failed
+
+
+def _row(key: str, question: str, kept: Mapping[str, Any]) -> Row:
+    return Row(
+        key=key,
+        cluster=kept["cluster"],
+        task=kept["task"],
+        groups=kept["groups"],
+        reference=tuple(kept["reference"]),
+        options=tuple(kept["options"]),
+        question=question,
+        given=tuple(kept["given"]),
+        replies=tuple(kept["replies"]),
+        input_tokens=kept["input_tokens"],
+        output_tokens=kept["output_tokens"],
+        seconds=kept["seconds"],
+        extra=kept["extra"],
+    )
 
 
 def logs_in(place: Path) -> list[Path]:
@@ -166,22 +207,54 @@ def logs_in(place: Path) -> list[Path]:
 
 
 def runs_in(place: Path) -> list[Run]:
-    """The newest run of every model and protocol below a folder; whole ones before broken ones."""
-    found: dict[tuple[str, Protocol], Run] = {}
+    """The newest run of every model, state of its weights, set of questions and protocol below a
+    folder; whole ones before broken ones."""
+    found: dict[tuple[str, str, str, Protocol], Run] = {}
     for run in map(read, logs_in(place)):
-        key = (run.model, run.protocol)
+        key = (run.model, run.weights, run.questions, run.protocol)
         old = found.get(key)
         if old is None or (len(run.rows), run.created) >= (len(old.rows), old.created):
             found[key] = run
-    return list(found.values())
+    return distinct(list(found.values()))
 
 
-def official_values(run: Run) -> list[float]:
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """Runs whose models' names tell apart what differs: "auscult/nano@0c73a5285130" where a model
+    is there in two states, "auscult/nano@questions 8d1f" where one protocol was put to two versions
+    of the questions."""
+    states: dict[str, set[str]] = {}
+    versions: dict[tuple[str, str, Protocol], set[str]] = {}
+    for run in runs:
+        states.setdefault(run.model, set()).add(run.weights)
+        key = (run.model, run.weights, run.protocol)
+        versions.setdefault(key, set()).add(run.questions)
+    # Other conditions of the same questions keep their name in common with them.
+    torn = {(m, w, p.suite, p.data, p.limit) for (m, w, p), all_ in versions.items()
+            if len(all_) > 1}  # fmt: skip
+
+    def told(run: Run) -> str:
+        p = run.protocol
+        parts = [run.weights or "no fingerprint"] if len(states[run.model]) > 1 else []
+        if (run.model, run.weights, p.suite, p.data, p.limit) in torn:
+            parts.append(f"questions {run.questions}")
+        return "@" + ", ".join(parts) if parts else ""
+
+    return [replace(run, model=run.model + told(run), state=told(run)) for run in runs]
+
+
+@lru_cache(maxsize=256)
+def official_values(run: Run) -> tuple[float, ...]:
     """The official script's value of each question, the mean of its replies; nan = left out."""
     restate = suite_named(run.protocol.suite).restate
     if restate is None or any(len(row.replies) > 1 for row in run.rows):
-        return [row.mean("official") for row in run.rows]
-    return restate([_stated(row) for row in run.rows])
+        return tuple(row.mean("official") for row in run.rows)
+    return tuple(restate([_stated(row) for row in run.rows]))
+
+
+@lru_cache(maxsize=256)
+def strict_values(run: Run) -> tuple[float, ...]:
+    """The strict value of each question, the mean of its replies."""
+    return tuple(row.mean("strict") for row in run.rows)
 
 
 def _stated(row: Row) -> tuple[Question, Answer, Mark]:
@@ -199,28 +272,37 @@ def _stated(row: Row) -> tuple[Question, Answer, Mark]:
 
 
 def figures(run: Run, rows: Sequence[int] | None = None) -> Figures:
-    """The numbers of a run, or of some of its rows. Raises `ValueError` for none."""
+    """The numbers of a run, or of some of its rows. Raises `ValueError` for none.
+
+    Official means are weighted as the script does it (words of the reference for a word error
+    rate); in the strict ones every question counts the same: for error rates the mean over
+    utterances."""
     if not run.rows:
         raise ValueError(f"{run.file} holds no finished question")
+    return _figures(run, None if rows is None else tuple(rows))
+
+
+@lru_cache(maxsize=4096)
+def _figures(run: Run, rows: tuple[int, ...] | None) -> Figures:
     chosen = range(len(run.rows)) if rows is None else rows
-    values = official_values(run)
-    counted = [i for i in chosen if not math.isnan(values[i])]
-    kept = [i for i in chosen if not math.isnan(run.rows[i].mean("strict"))]
+    official, strict = official_values(run), strict_values(run)
+    counted = [i for i in chosen if not math.isnan(official[i])]
+    kept = [i for i in chosen if not math.isnan(strict[i])]
     unread = [not reply["parsed"] for i in chosen for reply in run.rows[i].replies]
+    weights = [run.rows[i].mean("weight") for i in counted]
     return Figures(
-        official=_estimate(run, counted, values),
-        strict=_estimate(run, kept, [row.mean("strict") for row in run.rows]),
+        official=_estimate(run, counted, official, weights),
+        strict=_estimate(run, kept, strict, [1.0] * len(kept)),
         n=len(kept),
-        left_out=len(list(chosen)) - len(counted),
+        left_out=len(chosen) - len(counted),
         unparsed=sum(unread) / len(unread),
     )
 
 
-def _estimate(run: Run, kept: Sequence[int], values: Sequence[float]) -> Estimate:
-    rows = [run.rows[i] for i in kept]
-    return interval(
-        [values[i] for i in kept], [r.cluster for r in rows], [r.mean("weight") for r in rows]
-    )
+def _estimate(
+    run: Run, kept: Sequence[int], values: Sequence[float], weights: Sequence[float]
+) -> Estimate:
+    return interval([values[i] for i in kept], [run.rows[i].cluster for i in kept], weights)
 
 
 def interval(

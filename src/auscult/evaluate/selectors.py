@@ -6,12 +6,14 @@ the expected score of what it chooses: ties are averaged, so nothing is drawn.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from auscult.evaluate.paired import bootstrap_mean
 from auscult.types import Estimate
@@ -46,6 +48,8 @@ class Sample:
 
 Score = Callable[[Sample], float]
 Selector = Callable[[Sequence[Sample]], float]
+Drawn = Int64[np.ndarray, "draws size"]
+Worth = Float64[np.ndarray, " draws"]
 
 _SCORES: Mapping[str, Score] = {
     "mean_logprob": lambda s: s.mean_logprob,
@@ -60,50 +64,67 @@ PAPER = ("single", "majority", "total_logprob", "judge", "judge_vote")
 the verifier-weighted vote."""
 
 
-def _mean(values: Sequence[float]) -> float:
-    """The same whatever the order."""
-    return math.fsum(values) / len(values)
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """A pool in numbers. codes: of the answers, 0 = could not be read."""
+
+    rights: Float64[np.ndarray, " n"]
+    codes: Int64[np.ndarray, " n"]
+    scores: Float64[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], score: Score | None) -> "_Pool":
+        """Without a score all have 1."""
+        seen: dict[str, int] = {"": 0}
+        return cls(
+            rights=np.array([s.right for s in samples], dtype=float),
+            codes=np.array([seen.setdefault(s.answer, len(seen)) for s in samples]),
+            scores=np.array([score(s) if score else 1.0 for s in samples], dtype=float),
+        )
 
 
-def _single(samples: Sequence[Sample]) -> float:
-    return _mean([s.right for s in samples])
+Choose = Callable[[_Pool, Drawn], Worth]
 
 
-def _oracle(samples: Sequence[Sample]) -> float:
-    return max(s.right for s in samples)
+def _any(pool: _Pool, drawn: Drawn) -> Worth:
+    return pool.rights[drawn].mean(axis=1)
 
 
-def _best(samples: Sequence[Sample], score: Score) -> float:
+def _oracle(pool: _Pool, drawn: Drawn) -> Worth:
+    return pool.rights[drawn].max(axis=1)
+
+
+def _best(pool: _Pool, drawn: Drawn) -> Worth:
     """The highest known score; where none is known, any."""
-    top = max((x for s in samples if not math.isnan(x := score(s))), default=None)
-    return _mean([s.right for s in samples if top is None or score(s) == top])
+    scores = np.where(np.isnan(pool.scores), -np.inf, pool.scores)[drawn]
+    top = scores == scores.max(axis=1, keepdims=True)
+    return (pool.rights[drawn] * top).sum(axis=1) / top.sum(axis=1)
 
 
-def _vote(samples: Sequence[Sample], weight: Score) -> float:
+def _vote(pool: _Pool, drawn: Drawn) -> Worth:
     """The answer with most weight behind it, worth what its samples are worth on average.
 
     A vote of unknown weight counts nothing; where no weight is known all count the same. Answers
     that could not be read win only if there are no others.
     """
-    voters = [s for s in samples if s.answer] or samples
-    weights = [weight(s) for s in voters]
-    if all(map(math.isnan, weights)):
-        weights = [1.0] * len(voters)
-    behind: dict[str, list[float]] = {}
-    worth: dict[str, list[float]] = {}
-    for s, w in zip(voters, weights, strict=True):
-        behind.setdefault(s.answer, []).append(0.0 if math.isnan(w) else w)
-        worth.setdefault(s.answer, []).append(s.right)
-    totals = {answer: math.fsum(ws) for answer, ws in behind.items()}
-    most = max(totals.values())
-    return _mean([_mean(worth[a]) for a, t in totals.items() if t >= most - 1e-9 * most])
+    codes, weights = pool.codes[drawn], pool.scores[drawn]
+    voters = (codes > 0) | ~(codes > 0).any(axis=1, keepdims=True)
+    known = (voters & ~np.isnan(weights)).any(axis=1, keepdims=True)
+    weights = np.where(known, np.nan_to_num(weights), 1.0)
+    own = (codes[:, :, None] == np.arange(pool.codes.max() + 1)) & voters[:, :, None]
+    votes = own.sum(axis=1)
+    worth = (own * pool.rights[drawn][:, :, None]).sum(axis=1) / np.maximum(votes, 1)
+    totals = np.where(votes > 0, (own * weights[:, :, None]).sum(axis=1), -np.inf)
+    most = totals.max(axis=1, keepdims=True)
+    winners = totals >= most - 1e-9 * most
+    return (worth * winners).sum(axis=1) / winners.sum(axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """How one selector chooses, and which number of a sample it needs ("" = none)."""
 
-    choose: Selector
+    choose: Choose
     needs: str = ""
     votes: bool = False
 
@@ -123,20 +144,25 @@ class _Rule:
 
     def __call__(self, samples: Sequence[Sample]) -> float:
         self.check(samples)
-        return self.choose(samples)
+        return self.worth(samples, np.arange(len(samples))[None])
+
+    def worth(self, samples: Sequence[Sample], drawn: Drawn) -> float:
+        """Mean worth of what is chosen from each of the subsets (places in the pool)."""
+        pool = _Pool.of(samples, _SCORES[self.needs] if self.needs else None)
+        return float(self.choose(pool, drawn).mean())
 
 
 def _best_by(name: str) -> _Rule:
-    return _Rule(lambda samples: _best(samples, _SCORES[name]), needs=name)
+    return _Rule(_best, needs=name)
 
 
 def _vote_by(name: str) -> _Rule:
-    return _Rule(lambda samples: _vote(samples, _SCORES[name]), needs=name, votes=True)
+    return _Rule(_vote, needs=name, votes=True)
 
 
 _RULES: Mapping[str, _Rule] = {
-    "single": _Rule(_single),
-    "majority": _Rule(lambda samples: _vote(samples, lambda _: 1.0)),
+    "single": _Rule(_any),
+    "majority": _Rule(_vote),
     "mean_logprob": _best_by("mean_logprob"),
     "total_logprob": _best_by("total_logprob"),
     "self_certainty": _best_by("certainty"),
@@ -173,14 +199,18 @@ def pass_at(rights: Sequence[float], k: int) -> float:
     )
 
 
-def _subsets(n: int, size: int, draws: int, seed: Sequence[int]) -> Iterator[Sequence[int]]:
+@lru_cache(maxsize=64)
+def _all_subsets(n: int, size: int) -> Drawn:
+    return np.array(list(combinations(range(n), size)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _subsets(n: int, size: int, draws: int, seed: tuple[int, ...]) -> Drawn:
     """All subsets if they are no more than `draws`, else that many at random."""
     if math.comb(n, size) <= draws:
-        yield from combinations(range(n), size)
-        return
-    rng = np.random.default_rng(seed)
-    for _ in range(draws):
-        yield rng.choice(n, size, replace=False, shuffle=False).tolist()
+        return _all_subsets(n, size)
+    order = np.random.default_rng(seed).random((draws, n)).argsort(axis=1)
+    return order[:, :size]
 
 
 def at_size(
@@ -200,12 +230,11 @@ def at_size(
         if not 1 <= size <= len(pool):
             raise ValueError(f"pool {i} holds {len(pool)} samples; {size} cannot be drawn from it")
         if selector == "single":
-            values.append(_single(pool))
+            values.append(math.fsum(s.right for s in pool) / len(pool))
         elif selector == "oracle":
             values.append(pass_at([s.right for s in pool], size))
         else:
-            chosen = _subsets(len(pool), size, draws, (seed, size, i))
-            values.append(_mean([rule.choose([pool[j] for j in js]) for js in chosen]))
+            values.append(rule.worth(pool, _subsets(len(pool), size, draws, (seed, size, i))))
     return values
 
 

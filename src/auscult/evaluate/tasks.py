@@ -138,7 +138,6 @@ def message_of(turn: Put) -> ChatMessage:
     return ChatMessageUser(content=parts or "")
 
 
-@solver
 def asks(run: Asked) -> Solver:
     """Put each question under the run's protocol."""
 
@@ -148,7 +147,8 @@ def asks(run: Asked) -> Solver:
         settings: Any = run.protocol.settings(question.key, str(get_model()))
         return await generate(state, **settings)
 
-    return solve
+    # Registered without arguments: the framework writes a solver's arguments into every sample.
+    return solver(name="asks")(lambda: solve)()
 
 
 def sample_of(question: Question, protocol: Protocol) -> Sample:
