@@ -2,7 +2,8 @@
 
     python benchmarks/evaluate.py [--model nano] [--n 1000]
 
-The same held-out gym questions, greedy, thinking freely: once through `Engine.several` alone in a
+The same held-out gym questions (of the tasks without words: espeak-ng would take part of the second
+core), greedy, thinking freely: once through `Engine.several` alone in a
 process with one thread, and once as `auscult eval` runs them (the framework in this process, the
 engine in one of its own; without the check of thoughts, which is measured apart). Tokens per second
 and their ratio, for one reply to a question and for eight. Needs two cores. The framework's seconds
@@ -17,13 +18,15 @@ from pathlib import Path
 import torch
 
 from auscult import gym
-from auscult.bench.gym import available, load
+from auscult.bench.gym import load
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.runs import runs_in
 from auscult.gym.render import question_turns
 from auscult.model.weights import open_model
+
+TASKS = tuple(t for t in gym.TASKS if t not in gym.SPEECH_TASKS)
 
 
 def alone(engine: Engine, keys: list[str], samples: int) -> float:
@@ -54,12 +57,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    per_task = max(1, round(args.n / len(available())))
+    per_task = max(1, round(args.n / len(TASKS)))
     engine = Engine(*open_model(args.model, device="cpu"), rows=64)
     evaluated(Protocol(suite="gym", data="n=1", verify=False), args.model)  # opens the process
     for samples in (1, 8):
         n = per_task if samples == 1 else max(1, per_task // 4)
-        data = f"n={n}"
+        data = f"n={n},tasks={'+'.join(TASKS)}"
         keys = [q.key for q in load(Path(data))]
         protocol = Protocol(
             suite="gym", data=data, samples=samples, verify=False,

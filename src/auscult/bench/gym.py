@@ -108,4 +108,5 @@ SUITE = Suite(
     load=load,
     prompts={"auscult": Prompt(word=_word, temperature=0.0, max_tokens=2048)},
     mark=mark,
+    made=True,
 )

@@ -162,6 +162,7 @@ class Suite:
     mark: offline scorer. judged: scorer that needs a judge; used where a judge is given.
     restate: the official script's value of every item when it depends on the other items (a stale
     variable): (marks with their questions and answers in order) -> values, nan = left out.
+    made: on the spot, from settings in place of a folder.
     unit: "accuracy" (0 to 1), "error rate", or "points of N". better: which way is better.
     """
 
@@ -176,3 +177,4 @@ class Suite:
     restate: Callable[[Sequence[tuple[Question, Answer, Mark]]], list[float]] | None = None
     unit: str = "accuracy"
     better: str = "higher"
+    made: bool = False

@@ -102,7 +102,7 @@ def spread(questions: Sequence[Question], limit: int) -> list[Question]:
 
 def asked(protocol: Protocol, folder: Path) -> Asked:
     """Load the suite. Raises `ValueError` for missing data, with the command that fetches it."""
-    data = Path(protocol.data) if protocol.data else None
+    data, default = Path(protocol.data) if protocol.data else None, Path("data") / protocol.suite
     texts = read_texts(Path(protocol.texts)) if protocol.texts else {}
     chosen = spread(load(protocol.found, data), protocol.limit)
     ready = prepared(chosen, texts, protocol.language)
@@ -112,7 +112,7 @@ def asked(protocol: Protocol, folder: Path) -> Asked:
         questions={q.key: q for q in ready},
         others=neighbours(ready, protocol.seed),
         folder=folder,
-        digest=digest(chosen, size_of(data or Path("data") / protocol.suite)),
+        digest=digest(chosen, 0 if protocol.found.made else size_of(data or default)),
     )
 
 
