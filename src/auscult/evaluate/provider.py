@@ -53,24 +53,24 @@ class Machine:
     inside: bool = False
 
 
-_MACHINE = Machine()
+_machine = Machine()
 _ENGINES: dict[tuple[str, str, Machine], Live | LiveProcess] = {}
 
 
 def run_on(machine: Machine) -> None:
     """Engines from now on."""
-    global _MACHINE
-    _MACHINE = machine
+    global _machine
+    _machine = machine
 
 
 def engine_for(model: str, weights: str) -> Live | LiveProcess:
     """The engine of a model's present weights, opened once for all evaluations of this process; one
     of other weights or settings is closed."""
-    key = (model, weights, _MACHINE)
+    key = (model, weights, _machine)
     if key not in _ENGINES:
         for old in [k for k in _ENGINES if k[0] == model]:
             _ENGINES.pop(old).close()
-        machine = _MACHINE
+        machine = _machine
         if machine.inside:
             opened = open_model(model, device=machine.device or None)
             _ENGINES[key] = Live(Engine(*opened, rows=machine.rows))
@@ -117,7 +117,7 @@ class Auscult(ModelAPI):
 
     def max_connections(self) -> int:
         """As many as keep all rows busy while finished ones are scored."""
-        return 4 * _MACHINE.rows
+        return 4 * _machine.rows
 
     def connection_key(self) -> str:
         """One engine, one pool of connections."""
