@@ -166,7 +166,9 @@ def key(seen: Seen) -> str:
     return f"mmsu/{seen.question.removeprefix('Number ').removesuffix('.')}"
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "end", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT]
+)
 def test_a_run_that_is_ended_in_the_middle_asks_only_what_is_open_and_gives_the_same_log(
     tmp_path, runs, slow_server, end
 ):

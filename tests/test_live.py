@@ -104,6 +104,7 @@ def test_a_cancelled_request_is_dropped_and_others_go_on(engine):
         place.close()
 
 
+@pytest.mark.slow
 def test_a_closed_process_starts_again_when_asked():
     process = LiveProcess("nano", rows=4)
     one = process.submit(request(0)).result(timeout=120).replies
