@@ -6,7 +6,7 @@ The same held-out gym questions (of the tasks without words: espeak-ng would tak
 core), greedy, thinking freely: once through `Engine.several` alone in a
 process with one thread, and once as `auscult eval` runs them (the framework in this process, the
 engine in one of its own; without the check of thoughts, which is measured apart). Tokens per second
-and their ratio, for one reply to a question and for eight. Needs two cores. The framework's seconds
+and their ratio, for one, two and eight replies to a question. Needs two cores. The framework's seconds
 are those of its log: from the start of the task to its end, sounds written and scores included.
 """
 
@@ -60,8 +60,8 @@ def main() -> None:
     per_task = max(1, round(args.n / len(TASKS)))
     engine = Engine(*open_model(args.model, device="cpu"), rows=64)
     evaluated(Protocol(suite="gym", data="n=1", verify=False), args.model)  # opens the process
-    for samples in (1, 8):
-        n = per_task if samples == 1 else max(1, per_task // 4)
+    for samples in (1, 2, 8):
+        n = max(1, per_task // min(samples, 4))
         data = f"n={n},tasks={'+'.join(TASKS)}"
         keys = [q.key for q in load(Path(data))]
         protocol = Protocol(

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from auscult.audio.corrupt import corrupt
-from auscult.audio.io import chunks, write_audio
+from auscult.audio.io import chunks
 from auscult.audio.respeak import respeak
 from auscult.bench.files import read_lines
 from auscult.bench.question import Question, Said, Sound, Worded
+from auscult.engine.remote import wav_bytes
 from auscult.gym.languages import translated
 from auscult.types import Audio
 
@@ -259,6 +260,6 @@ def _file(piece: Audio, folder: Path) -> Path:
     file = folder / f"{hashlib.sha256(piece.tobytes()).hexdigest()[:20]}.wav"
     if not file.exists():
         part = folder / f"{file.stem}.{os.getpid()}.{threading.get_ident()}.part.wav"
-        write_audio(part, piece)
+        part.write_bytes(wav_bytes(piece))
         part.replace(file)
     return file
