@@ -6,8 +6,8 @@ The same held-out gym questions (of the tasks without words: espeak-ng would tak
 core), greedy, thinking freely: once through `Engine.several` alone in a
 process with one thread, and once as `auscult eval` runs them (the framework in this process, the
 engine in one of its own; without the check of thoughts, which is measured apart). Tokens per second
-and their ratio, for one, two and eight replies to a question. Needs two cores. The framework's seconds
-are those of its log: from the start of the task to its end, sounds written and scores included.
+and their ratio, for one, two and eight replies to a question. Needs two cores. The framework's
+seconds are those of its log: from the task's start to its end, sounds written, scores included.
 """
 
 import argparse
