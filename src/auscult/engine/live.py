@@ -21,7 +21,14 @@ from typing import Any
 import torch
 
 from auscult.engine.engine import Engine, Prompt
-from auscult.engine.pool import GRACE_S, Failure, failure_of, spawn, until_parent_ends
+from auscult.engine.pool import (
+    GRACE_S,
+    Failure,
+    end_process,
+    failure_of,
+    spawn,
+    until_parent_ends,
+)
 from auscult.engine.sampling import Sampling
 from auscult.engine.thinking import Thinking
 from auscult.model.weights import locate, open_model
@@ -69,13 +76,14 @@ class _Waiting:
         self.replies: dict[int, Reply] = {}
         self.began = 0.0
 
-    def settle(self, found: Answered | Exception) -> None:
-        """Keep the promise, unless nobody waits for it any more."""
-        with suppress(InvalidStateError):
-            if isinstance(found, Exception):
-                self.future.set_exception(found)
-            else:
-                self.future.set_result(found)
+
+def settle(future: "Future[Any]", found: Any) -> None:
+    """Keep a promise with a result or an error, unless nobody waits for it any more."""
+    with suppress(InvalidStateError):
+        if isinstance(found, Exception):
+            future.set_exception(found)
+        else:
+            future.set_result(found)
 
 
 class Live:
@@ -149,7 +157,7 @@ class _Flight:
                     self._land(event.request, engine.reply_of(event.row, event.stop))
         except Exception as error:
             for waiting, _ in self.flying.values():
-                waiting.settle(error)
+                settle(waiting.future, error)
 
     def feed(self, longest: int) -> list[Prompt]:
         """Prompts of the requests of this kind that are waiting and fit."""
@@ -174,7 +182,7 @@ class _Flight:
         try:
             prompt = waiting.prompt or self.live.engine.prepare(0, request.turns, request.sampling)
         except Exception as error:
-            waiting.settle(error)
+            settle(waiting.future, error)
             return []
         waiting.prompt = prompt
         if max(len(prompt.ids), len(prompt.deaf.ids) if prompt.deaf else 0) > longest:
@@ -198,7 +206,7 @@ class _Flight:
                 prompt_tokens=len(waiting.prompt.ids),
                 seconds=time.perf_counter() - waiting.began,
             )
-            waiting.settle(answered)
+            settle(waiting.future, answered)
 
 
 # ------------------------------------------------------------------------- a process of its own
@@ -289,12 +297,11 @@ class _Session:
         with suppress(EOFError, OSError):
             while True:
                 number, answer = self.connection.recv()
-                _settle(self.waiting.pop(number, None), answer)
-        try:
-            self.process.wait(GRACE_S)
-        except Exception:
-            self.process.kill()
-            self.process.wait()
+                if isinstance(answer, Failure):
+                    answer = answer.error("the engine's process")
+                if future := self.waiting.pop(number, None):
+                    settle(future, answer)
+        end_process(self.process, GRACE_S)
         self.ended = True
         self._fail()
         with self.lock:
@@ -302,18 +309,10 @@ class _Session:
 
     def _fail(self) -> None:
         code = self.process.returncode
+        said = f"the engine's process: ended with status {code}; see its own message"
         for number in list(self.waiting):
-            said = f"ended with status {code}; see its own message"
-            _settle(self.waiting.pop(number, None), Failure(kind="", message=said))
-
-
-def _settle(future: "Future[Any] | None", answer: Any) -> None:
-    """Keep a promise, unless nobody waits for it any more."""
-    with suppress(InvalidStateError):
-        if future is not None and isinstance(answer, Failure):
-            future.set_exception(answer.error("the engine's process"))
-        elif future is not None:
-            future.set_result(answer)
+            if future := self.waiting.pop(number, None):
+                settle(future, RuntimeError(said))
 
 
 class LiveProcess:

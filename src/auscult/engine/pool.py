@@ -171,6 +171,15 @@ def spawn(target: str) -> tuple["subprocess.Popen[bytes]", Connection]:
     return process, ours
 
 
+def end_process(process: "subprocess.Popen[bytes]", grace: float) -> None:
+    """Wait until a process ends by itself, and kill one that goes on after `grace` s."""
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class _Worker:
     """A process with an engine, and our end of its socket."""
 
@@ -207,11 +216,7 @@ class _Worker:
     def end(self, grace: float) -> None:
         """Close the socket, which ends an idle process; kill one that goes on after `grace` s."""
         self.connection.close()
-        try:
-            self.process.wait(grace)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end_process(self.process, grace)
 
 
 class EnginePool:
