@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from auscult.audio import corrupt as bench
-from auscult.audio import measure, music
-from auscult.audio.corrupt import CODECS, CORRUPTIONS, SOURCES, corrupt, mix
+from auscult.audio import masking, measure, music
+from auscult.audio.corrupt import CODECS, CORRUPTIONS, SNRS_DB, corrupt, mix
 from auscult.audio.synth import SAMPLE_RATE, event, gain, lay, tone
 from auscult.audio.voice import contour, vowel
 from auscult.types import Audio
@@ -23,9 +23,16 @@ NAMES = (
     "music_0db", "mp3_16k", "mp3_8k", "vorbis_q0", "opus_16k", "opus_8k", "mulaw_8khz", "gsm_8khz",
     "room_0.3s", "room_0.8s", "room_1.5s", "clipped_3pct", "clipped_10pct", "loss_5pct",
     "loss_10pct", "loss_20pct", "gain_-20db", "lowpass_4khz", "speed_0.8", "speed_0.9", "speed_1.1",
-    "speed_1.25", "tempo_0.8", "tempo_1.25",
+    "speed_1.25", "tempo_0.8", "tempo_1.25", "offset_0.05", "position_before_0.25s",
+    "position_before_0.5s", "position_before_1s", "position_before_2s", "position_after_1s",
+    "position_after_2s", "position_around_1s", "position_noise_1s",
 )  # fmt: skip
-MASKED = {f"{name}_{db}db": db for name, (_, dbs) in SOURCES.items() for db in dbs}
+ADDED_S = {
+    "position_before_0.25s": 0.25, "position_before_0.5s": 0.5, "position_before_1s": 1,
+    "position_before_2s": 2, "position_after_1s": 1, "position_after_2s": 2,
+    "position_around_1s": 2, "position_noise_1s": 2,
+}  # fmt: skip
+MASKED = {f"{name}_{db}db": db for name, dbs in SNRS_DB.items() for db in dbs}
 DRAWN = tuple(n for n in NAMES if n in MASKED or n.startswith(("room", "loss")))
 AVAILABLE = tuple(
     n for n in NAMES
@@ -72,7 +79,9 @@ def test_each_gives_bounded_samples_of_the_promised_length_and_changes_something
     np.testing.assert_array_equal(talk, before)
     assert y.dtype == np.float32 and np.isfinite(y).all() and np.abs(y).max() <= 1
     factor = float(name.split("_")[1]) if name.startswith(("speed", "tempo")) else 1.0
-    assert len(y) == CORRUPTIONS[name].length(len(talk)) == int(np.ceil(len(talk) / factor - 1e-9))
+    added = ADDED_S.get(name, 0) * SAMPLE_RATE
+    wanted = int(np.ceil(len(talk) / factor - 1e-9)) + added
+    assert len(y) == CORRUPTIONS[name].length(len(talk)) == wanted
     assert len(y) != len(talk) or rms(y - talk) > 1e-3 * rms(talk)
 
 
@@ -115,7 +124,8 @@ def test_any_clip_gives_finite_bounded_samples_of_the_promised_length(
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_silence_stays_silent(name: str):
     y = corrupt(name, np.zeros(5000, dtype=np.float32), "a")
-    assert np.abs(y).max() <= (1e-3 if name in CODECS else 0)
+    constant = np.float32(0.05 if name == "offset_0.05" else 0)
+    assert np.abs(y - constant).max() <= (1e-3 if name in CODECS else 0)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(talk: Audio):
@@ -151,36 +161,38 @@ def test_white_noise_is_even_per_hertz_and_pink_per_octave(rng: np.random.Genera
         parts = [power[(hz >= a) & (hz < 2 * a)].sum() for a in edges[:-1]]
         return 10 * np.log10(parts)
 
-    white, pink = bench.white(rng, 160_000), bench.pink(rng, 160_000)
+    white, pink = masking.white(rng, 160_000), masking.pink(rng, 160_000)
     np.testing.assert_allclose(np.diff(bands_db(white)), 10 * np.log10(2), atol=0.6)
     np.testing.assert_allclose(np.diff(bands_db(pink)), 0, atol=0.6)
 
 
 def test_babble_is_many_voices_and_not_one_or_noise(rng: np.random.Generator):
-    x = bench.babble(rng, 64_000)
+    x = masking.babble(rng, 64_000)
     assert share_above(x, 4000) < 0.1
     one = vowel(rng, contour(1.0, [0, 0], 120))
-    assert measure.periodicity(bench.white(rng, 16_000)) < measure.periodicity(x)
+    assert measure.periodicity(masking.white(rng, 16_000)) < measure.periodicity(x)
     assert measure.periodicity(x) < measure.periodicity(one) - 0.1
-    swell = [np.std(measure.envelope_db(y, 0.1, 0.05)[3:-3]) for y in (x, bench.white(rng, 64_000))]
+    swell = [
+        np.std(measure.envelope_db(y, 0.1, 0.05)[3:-3]) for y in (x, masking.white(rng, 64_000))
+    ]
     assert swell[0] > 3 * swell[1]  # syllables come and go
 
 
 def test_babble_repeats_after_20_s_without_a_seam_and_never_pauses():
-    x, seam = bench.babble(np.random.default_rng(3), 45 * SAMPLE_RATE), 20 * SAMPLE_RATE
+    x, seam = masking.babble(np.random.default_rng(3), 45 * SAMPLE_RATE), 20 * SAMPLE_RATE
     np.testing.assert_array_equal(x[seam : 2 * seam], x[:seam])
     assert abs(x[seam] - x[seam - 1]) < np.percentile(np.abs(np.diff(x)), 99)
     assert measure.envelope_db(x, 0.5, 0.25)[2:-2].min() > measure.level_db(x) - 6
 
 
 def test_the_music_goes_on_as_long_as_the_clip_lasts():
-    x = bench.band(np.random.default_rng(3), 45 * SAMPLE_RATE)
+    x = masking.band(np.random.default_rng(3), 45 * SAMPLE_RATE)
     assert len(x) == 45 * SAMPLE_RATE
     assert measure.envelope_db(x, 0.5, 0.25)[2:-2].min() > measure.level_db(x) - 10
 
 
 def test_the_music_is_in_a_key_and_differs_from_key_to_key():
-    keys = [music.key(bench.band(np.random.default_rng(i), 12 * SAMPLE_RATE)) for i in range(12)]
+    keys = [music.key(masking.band(np.random.default_rng(i), 12 * SAMPLE_RATE)) for i in range(12)]
     found = [f"{k.tonic} {k.mode}" for k in keys if k]
     assert len(found) >= 10 and len(set(found)) >= 6
 
@@ -354,3 +366,42 @@ def test_length_is_the_quotient_rounded_up(n: int, factor: str):
     y = corrupt(f"speed_{factor}", np.zeros(n, dtype=np.float32), "")
     quotient = n / Fraction(factor)
     assert quotient <= len(y) < quotient + 1
+
+
+# ---------------------------------------------------------------------------- position
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("position_before_0.25s", 4000, 0),
+        ("position_before_2s", 32_000, 0),
+        ("position_after_1s", 0, 16_000),
+        ("position_around_1s", 16_000, 16_000),
+    ],
+)
+def test_the_sound_itself_is_untouched_where_silence_lies_around_it(
+    name: str, before: int, after: int, talk: Audio
+):
+    np.testing.assert_array_equal(corrupt(name, talk, "a"), np.pad(talk, (before, after)))
+
+
+def test_a_clips_own_noise_goes_on_around_it_at_its_level_and_colour(rng: np.random.Generator):
+    hiss = gain(masking.pink(rng, 48_000), -20.0)
+    x = hiss + lay([(1.0, tone(600, 0.5))], 3.0)
+    y = corrupt("position_noise_1s", x, "a")
+    np.testing.assert_array_equal(y[16_000:64_000], x)
+    around = np.concatenate([y[:16_000], y[64_000:]])
+    assert 20 * np.log10(rms(around) / rms(hiss)) == pytest.approx(0, abs=2)
+    assert share_above(around, 1000) == pytest.approx(share_above(hiss, 1000), abs=0.1)
+
+
+def test_silence_has_no_noise_of_its_own():
+    assert not corrupt("position_noise_1s", np.zeros(8000, dtype=np.float32), "a").any()
+
+
+def test_a_constant_moves_the_middle_and_never_clips(talk: Audio):
+    loud = talk / np.abs(talk).max()
+    y = corrupt("offset_0.05", loud, "a")
+    assert y.mean() == pytest.approx(0.05 + 0.95 * loud.mean(), abs=1e-4)
+    assert np.abs(y).max() <= 1

@@ -1,9 +1,10 @@
-"""Sound as it comes out of the laboratory: noise, codecs, rooms, speed, loss. Every change is a
-function (samples, generator) -> samples and one line in `CORRUPTIONS`, named with its parameter.
+"""Sound as it comes out of the laboratory: noise, codecs, rooms, speed, loss, another place in the
+recording. Every change is a function (samples, generator) -> samples and one line in `CORRUPTIONS`,
+named with its parameter.
 
 Samples in and out are mono float32 at 16 kHz within [-1, 1]. Where a sum would leave that range the
 whole of it is turned down, never clipped, so ratios of levels hold. Length stays, but for `speed_*`
-and `tempo_*`: n samples become ceil(n / factor).
+and `tempo_*`, where n samples become ceil(n / factor), and for the family "position", which adds.
 """
 
 import io
@@ -16,28 +17,15 @@ from functools import partial
 import numpy as np
 import soundfile
 from jaxtyping import Bool, Float
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.signal import firwin, oaconvolve, resample_poly
 
-from auscult.audio.music import TRIADS
-from auscult.audio.synth import (
-    SAMPLE_RATE,
-    band_noise,
-    fade,
-    gain,
-    note_hz,
-    reverberate,
-    to_level,
-    tone,
-)
-from auscult.audio.voice import VOWELS, contour, vowel
+from auscult.audio.masking import MASKS, Source
+from auscult.audio.position import offset, own_noise_around, samples, silence_around
+from auscult.audio.synth import SAMPLE_RATE, gain, reverberate
 from auscult.types import Audio
 
 Change = Callable[[Audio, np.random.Generator], Audio]
 """(samples, generator) -> samples. Pure: the same generator state gives the same samples."""
-
-Source = Callable[[np.random.Generator, int], Audio]
-"""(generator, number of samples) -> a masking sound at any level."""
 
 FRAME = 320  # samples, 20 ms: a packet, and the frame in which a level is taken
 
@@ -51,15 +39,18 @@ class Corruption:
         family   what reports put together: "white", "mp3", "speed"
         change   the function
         factor   n samples become ceil(n / factor)
+        added    samples that are put around the clip
     """
 
     family: str
     change: Change
     factor: Fraction = Fraction(1)
+    added: int = 0
 
     def length(self, samples: int) -> int:
-        """Length of the result for a clip of `samples`."""
-        return -(-samples * self.factor.denominator // self.factor.numerator)
+        """Length of the result for a clip of `samples`; nothing is put around an empty one."""
+        played = -(-samples * self.factor.denominator // self.factor.numerator)
+        return played + self.added if samples else 0
 
 
 def _within(x: Float[np.ndarray, " n"]) -> Audio:
@@ -94,87 +85,6 @@ def mix(x: Audio, noise: Audio, snr_db: float) -> Audio:
     if level == 0 or own == 0:
         return x.copy()
     return _within(x + noise.astype(np.float64) * (level / own * 10 ** (-snr_db / 20)))
-
-
-def white(rng: np.random.Generator, n: int) -> Audio:
-    """Gaussian noise, equal power per hertz."""
-    return rng.standard_normal(n, dtype=np.float32)
-
-
-def pink(rng: np.random.Generator, n: int) -> Audio:
-    """Gaussian noise, equal power per octave from 20 Hz up."""
-    size = next_fast_len(max(n, 4096), real=True)
-    hz = np.maximum(rfftfreq(size, 1 / SAMPLE_RATE), 20.0)
-    spectrum = np.asarray(rfft(rng.standard_normal(size))) / np.sqrt(hz)
-    return np.asarray(irfft(spectrum, size))[:n].astype(np.float32)
-
-
-_SHORTEST, _LONGEST = 3 * SAMPLE_RATE, 20 * SAMPLE_RATE  # what is made; longer clips hear it again
-TALKERS = 8
-
-
-def _ring(parts: list[tuple[int, Audio]], size: int) -> Audio:
-    """Sounds laid on a circle of `size` samples, so that it can be repeated without a seam."""
-    out = np.zeros(size, dtype=np.float32)
-    for at, x in parts:
-        np.add.at(out, (at + np.arange(len(x))) % size, x)
-    return out
-
-
-def _talker(rng: np.random.Generator, size: int) -> list[tuple[int, Audio]]:
-    """Syllables of one voice without words, with consonants and pauses, around the circle."""
-    woman = bool(rng.integers(2))
-    base = rng.uniform(170, 240) if woman else rng.uniform(90, 140)
-    hisses = to_level(band_noise(rng, 1.0, 2500, 7000), -32.0)
-    parts: list[tuple[int, Audio]] = []
-    at = int(rng.integers(size))
-    end = at + size
-    while at < end:
-        if rng.random() < 0.5:
-            cut = int(rng.integers(14_000))
-            parts.append((at, fade(hisses[cut : cut + int(rng.integers(600, 1500))], 0.01)))
-            at += len(parts[-1][1])
-        pitch = contour(rng.uniform(0.12, 0.3), list(rng.uniform(-3, 3, 2)), base)
-        name = list(VOWELS)[int(rng.integers(len(VOWELS)))]
-        parts.append((at, vowel(rng, pitch, name, tract=1.17 if woman else 1.0)))
-        at += len(pitch) + (round(rng.uniform(0.1, 0.5) * SAMPLE_RATE) if rng.random() < 0.2 else 0)
-    return parts
-
-
-def babble(rng: np.random.Generator, n: int) -> Audio:
-    """Eight voices at once, no words; repeats itself after 20 s."""
-    size = min(max(n, _SHORTEST), _LONGEST)
-    parts = [part for _ in range(TALKERS) for part in _talker(rng, size)]
-    return np.resize(_ring(parts, size), n)
-
-
-PROGRESSIONS = (
-    ((0, "maj"), (7, "maj"), (9, "min"), (5, "maj")),
-    ((0, "maj"), (9, "min"), (5, "maj"), (7, "maj")),
-    ((0, "min"), (8, "maj"), (3, "maj"), (10, "maj")),
-    ((0, "min"), (5, "min"), (7, "min"), (0, "min")),
-)
-"""Chords of a bar each: (semitones above the tonic, triad)."""
-
-
-def band(rng: np.random.Generator, n: int) -> Audio:
-    """Chords and a plucked melody over them, four bars that are repeated; key, tempo and tune are
-    drawn."""
-    tonic, beat = int(rng.integers(48, 60)), round(rng.uniform(0.35, 0.6) * SAMPLE_RATE)
-    chords = PROGRESSIONS[int(rng.integers(len(PROGRESSIONS)))]
-    parts: list[tuple[int, Audio]] = []
-    for bar, (root, triad) in enumerate(chords):
-        notes = [tonic + root % 12 + step for step in TRIADS[triad]]
-        parts += [
-            (4 * beat * bar, tone(note_hz(m), 4 * beat / SAMPLE_RATE, "buzzy")) for m in notes
-        ]
-        for eighth in range(8):
-            if eighth % 2 == 0 or rng.random() < 0.5:
-                midi = notes[int(rng.integers(3))] + int(rng.choice([12, 12, 14, 24]))
-                at = 4 * beat * bar + eighth * beat // 2
-                parts.append((at, gain(tone(note_hz(midi), 0.4, "plucked"), 6.0)))
-    ring = _ring(parts, 16 * beat)
-    return np.resize(np.roll(ring, int(rng.integers(len(ring)))), n)
 
 
 def _masked(source: Source, snr_db: float) -> Change:
@@ -261,6 +171,11 @@ CODECS: dict[str, Codec] = {
 
 def _coded(codec: Codec) -> Change:
     return lambda x, rng: through(x, codec)
+
+
+def lowpass(x: Audio, cutoff_hz: float) -> Audio:
+    """x without what lies above the cutoff."""
+    return _filtered(x, (cutoff_hz,), keep_low=True)
 
 
 # ---------------------------------------------------------------------------- rooms, gain, loss
@@ -355,32 +270,44 @@ def _timed(family: str, change: Callable[[Audio, Fraction], Audio], factor: str)
     return Corruption(family=family, change=lambda x, rng: change(x, by), factor=by)
 
 
+def _moved(before_s: float = 0.0, after_s: float = 0.0) -> Corruption:
+    change = partial(silence_around, before_s=before_s, after_s=after_s)
+    return Corruption(family="position", change=change, added=samples(before_s + after_s))
+
+
 def _clipped(percent: int) -> Change:
     return lambda x, rng: clipped(x, percent / 100)
 
 
-SOURCES: dict[str, tuple[Source, tuple[int, ...]]] = {
-    "white": (white, (20, 10, 5, 0)),
-    "pink": (pink, (20, 10, 5, 0)),
-    "babble": (babble, (20, 10, 5, 0)),
-    "music": (band, (10, 5, 0)),
+SNRS_DB: dict[str, tuple[int, ...]] = {
+    "white": (20, 10, 5, 0),
+    "pink": (20, 10, 5, 0),
+    "babble": (20, 10, 5, 0),
+    "music": (10, 5, 0),
 }
-"""Masking sounds and the signal-to-noise ratios (dB) at which they are mixed in."""
+"""Masking sounds and the signal-to-noise ratios at which they are mixed in."""
 
 _CHANGES: dict[str, Change] = {
-    **{f"{k}_{db}db": _masked(s, db) for k, (s, dbs) in SOURCES.items() for db in dbs},
+    **{f"{k}_{db}db": _masked(MASKS[k], db) for k, dbs in SNRS_DB.items() for db in dbs},
     **{name: _coded(codec) for name, codec in CODECS.items()},
     **{f"room_{rt60}s": partial(room, rt60_s=rt60) for rt60 in (0.3, 0.8, 1.5)},
     **{f"clipped_{percent}pct": _clipped(percent) for percent in (3, 10)},
     **{f"loss_{percent}pct": partial(packet_loss, share=percent / 100) for percent in (5, 10, 20)},
     "gain_-20db": lambda x, rng: gain(x, -20.0),
-    "lowpass_4khz": lambda x, rng: _filtered(x, (4000.0,), keep_low=True),
+    "offset_0.05": partial(offset, by=0.05),
+    "lowpass_4khz": lambda x, rng: lowpass(x, 4000.0),
 }
 
 CORRUPTIONS: dict[str, Corruption] = {
     **{k: Corruption(family=k.split("_")[0], change=change) for k, change in _CHANGES.items()},
     **{f"speed_{by}": _timed("speed", speed, by) for by in ("0.8", "0.9", "1.1", "1.25")},
     **{f"tempo_{by}": _timed("tempo", tempo, by) for by in ("0.8", "1.25")},
+    **{f"position_before_{s}s": _moved(before_s=s) for s in (0.25, 0.5, 1, 2)},
+    **{f"position_after_{s}s": _moved(after_s=s) for s in (1, 2)},
+    "position_around_1s": _moved(before_s=1, after_s=1),
+    "position_noise_1s": Corruption(
+        family="position", change=partial(own_noise_around, seconds=1), added=samples(2)
+    ),
 }
 """All corruptions by name."""
 

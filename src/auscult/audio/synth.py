@@ -262,8 +262,7 @@ NOISE_FLOOR_DB = {1: -62.0, 2: -48.0, 3: -38.0}
 
 
 def finish(rng: np.random.Generator, x: Audio, level: int) -> Audio:
-    """The last step of every clip: overall gain, noise floor by level, peak at most 1."""
-    x = gain(x, rng.uniform(-4, 4))
+    """The last step of every clip: noise floor by level, peak at most 1."""
     floor = gain(
         rng.standard_normal(len(x), dtype=np.float32), NOISE_FLOOR_DB[max(1, min(level, 3))]
     )

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from auscult.gym import conflict, events, harmony, reason, rhythm, scenes, speech, tones, voices
+from auscult.gym.surround import one_gain, surround
 from auscult.types import Item, Task
 
-GYM_VERSION = 1
+GYM_VERSION = 2
 """Part of every seed: raise it when a task's sound or wording changes."""
 
 TASKS: dict[str, Task] = {
@@ -84,8 +85,13 @@ SPEECH_TASKS = frozenset(name for name in TASKS if name.startswith(("spoken", "c
 SPLITS = {"train": 0, "heldout": 1}
 
 
-def make(task: str, index: int, *, split: str = "train", level: int = 1) -> Item:
+def make(
+    task: str, index: int, *, split: str = "train", level: int = 1, bare: bool = False
+) -> Item:
     """Item number `index` of a task. Pure: the same arguments give the same samples.
+
+    Its sound lies anywhere in its recording (`surround`); `bare` leaves it as the task made it: it
+    begins 0.05 s before its first sound and ends with its last.
 
     Raises `ValueError` for an unknown task, split or a level below 1, and `SpeechUnavailable` for
     spoken tasks without the extra.
@@ -98,4 +104,7 @@ def make(task: str, index: int, *, split: str = "train", level: int = 1) -> Item
         raise ValueError(f"level is {level}; the easiest level is 1")
     seed = [GYM_VERSION, zlib.crc32(task.encode()), SPLITS[split], level, index]
     item = TASKS[task](np.random.default_rng(seed), level)
-    return replace(item, key=f"{task}/{split}/{level}/{index}", task=task)
+    item = replace(item, key=f"{task}/{split}/{level}/{index}", task=task)
+    if bare:
+        return replace(item, clips=one_gain(item.clips, 0.0))
+    return surround(np.random.default_rng([*seed, 1]), item)

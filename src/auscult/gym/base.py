@@ -28,6 +28,11 @@ def shuffled(rng: np.random.Generator, options: Sequence[str]) -> tuple[str, ...
     return tuple(options[int(i)] for i in rng.permutation(len(options)))
 
 
+def rest_s(rng: np.random.Generator, low: float, high: float) -> float:
+    """A silence between two sounds: mostly within the two ends (s), for one in five up to 1 s."""
+    return float(rng.uniform(low, high) if rng.random() < 0.8 else rng.uniform(high, 1.0))
+
+
 def counting(n: int) -> str:
     """3 -> "1, 2, 3": counting aloud turns one hard step into n easy ones."""
     return ", ".join(str(i) for i in range(1, n + 1)) if n else "0"

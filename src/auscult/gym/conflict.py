@@ -9,7 +9,7 @@ import numpy as np
 
 from auscult.audio.speech import FEMALE_VOICES, MALE_VOICES, WHISPER_VOICES, Manner
 from auscult.audio.synth import BACKGROUNDS, PLURAL, event, finish, lay, to_level
-from auscult.gym.base import DIGITS, draft, pick
+from auscult.gym.base import DIGITS, draft, pick, rest_s
 from auscult.gym.events import hear_events, tally
 from auscult.gym.speech import manner, speaker_facts, spoken, words_apart
 from auscult.types import Audio, Item
@@ -27,9 +27,11 @@ def conflict_count(rng: np.random.Generator, level: int) -> Item:
     text = f"{DIGITS[said]} {PLURAL[name] if said != 1 else name}"
     x = words_apart(text.split(), who)
     sound = event(rng, name)
-    step = min(len(sound) / 16000, 0.25) + rng.uniform(0.08, 0.14)
-    start = len(x) / 16000 + 0.15
-    x = lay([(0, x), *((start + i * step, sound) for i in range(n))])
+    parts, at = [(0.0, x)], len(x) / 16000 + rest_s(rng, 0.15, 0.2)
+    for _ in range(n):
+        parts.append((at, sound))
+        at += min(len(sound) / 16000, 0.25) + rest_s(rng, 0.08, 0.14)
+    x = lay(parts)
     return draft(
         rng,
         clips=[_clip(rng, x, level)],
@@ -131,7 +133,7 @@ def conflict_background(rng: np.random.Generator, level: int) -> Item:
     answer, said = pick(rng, kinds), pick(rng, kinds)
     who = manner(rng)
     text = f"there is {said}" if said != "crickets" else "there are crickets"
-    x = lay([(0.2, spoken(text, who))], 1.6)
+    x = lay([(rng.uniform(0.2, 2.0), spoken(text, who))], rng.uniform(1.6, 5.0))
     if answer != "silence":
         noise = BACKGROUNDS[answer](rng, len(x) / 16000)[: len(x)]
         x = x + to_level(lay([(0, noise)], len(x) / 16000)[: len(x)], -28.0 - 4 * (level - 1))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from auscult.audio.synth import EVENTS, PLURAL, event, finish, gain, lay, tone
-from auscult.gym.base import ORDINALS, counting, draft, pick, sample
+from auscult.gym.base import ORDINALS, counting, draft, pick, rest_s, sample
 from auscult.types import Audio, Item
 
 NAMES = tuple(EVENTS)
@@ -29,8 +29,8 @@ def sequence(
     for i, name in enumerate(names):
         x = voices[name]
         parts.append((at, gain(x, gaps_db[i]) if gaps_db is not None else x))
-        at += min(len(x) / 16000, 0.3) + rng.uniform(0.1, 0.2)
-    return finish(rng, lay(parts, at + 0.05), level)
+        at += min(len(x) / 16000, 0.3) + rest_s(rng, 0.1, 0.2)
+    return finish(rng, lay(parts, parts[-1][0] + 0.35), level)
 
 
 def hear_events(names: Sequence[str]) -> str:

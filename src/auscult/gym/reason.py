@@ -3,7 +3,7 @@
 import numpy as np
 
 from auscult.audio.synth import PLURAL, event, finish, lay, note_hz, note_name, tone
-from auscult.gym.base import draft, pick, sample
+from auscult.gym.base import draft, pick, rest_s, sample
 from auscult.gym.events import NAMES, hear_events, sequence, tally
 from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody, names, pitch_facts
 from auscult.types import Item
@@ -100,11 +100,11 @@ def rule_following(rng: np.random.Generator, level: int) -> Item:
     at = 0.8
     for name in order:
         parts.append((at, voices[name]))
-        at += min(len(voices[name]) / 16000, 0.3) + rng.uniform(0.1, 0.2)
+        at += min(len(voices[name]) / 16000, 0.3) + rest_s(rng, 0.1, 0.2)
     relation = "higher" if higher else "lower"
     return draft(
         rng,
-        clips=[finish(rng, lay(parts, at + 0.05), level)],
+        clips=[finish(rng, lay(parts, parts[-1][0] + 0.35), level)],
         phrasings=(
             f"If the second note is higher than the first, how many {PLURAL[a]}, "
             f"else how many {PLURAL[b]}?",

@@ -5,6 +5,9 @@ tasks use the facts that say who speaks, because they match the engine's own wor
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from auscult import gym
 from auscult.gym import rederive_music as music
@@ -12,7 +15,7 @@ from auscult.gym import rederive_sounds as sounds
 from auscult.gym import rederive_voices as voices
 from auscult.gym import rederive_words as words
 from auscult.gym.score import score_answer
-from auscult.types import Item
+from auscult.types import Audio, Item
 
 REDERIVE: dict[str, Callable[[Item], str]] = {
     "name_note": music.name_note,
@@ -68,11 +71,33 @@ REDERIVE: dict[str, Callable[[Item], str]] = {
 """For every task of the gym, the answer measured in the item's clips."""
 
 
+PEAK = 0.5
+"""To which the loudest clip of an item is brought before it is measured."""
+
+
+def sounding(x: Audio) -> Audio:
+    """x without the stretches at its ends in which nothing moves, and without its mean."""
+    moves = np.abs(x - x[0]) > 1e-6, np.abs(x - x[-1]) > 1e-6
+    if not moves[0].any():
+        return np.zeros_like(x)
+    begin, end = int(np.argmax(moves[0])), len(x) - int(np.argmax(moves[1][::-1]))
+    kept = x[begin:end]
+    return kept - np.float32(kept.mean(dtype=np.float64))
+
+
+def located(item: Item) -> Item:
+    """The item with clips that start and end with their sound, at a level of our own: where a sound
+    lies, how loud the recording is and on what constant it rides cannot change what is measured."""
+    clips = [sounding(clip) for clip in item.clips]
+    peak = max(float(np.abs(clip).max(initial=0.0)) for clip in clips)
+    return replace(item, clips=tuple(c * np.float32(PEAK / max(peak, 1e-9)) for c in clips))
+
+
 def rederive(item: Item) -> str:
     """The answer found in the samples, or "" where the sound lacks the parts that the task needs
     (a melody of which no note can be made out, say)."""
     try:
-        return REDERIVE[item.task](item)
+        return REDERIVE[item.task](located(item))
     except (IndexError, ValueError):
         return ""
 

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from auscult.audio import measure
-from auscult.audio.synth import TIMBRES, note_hz, note_name, tone
+from auscult.audio.synth import SAMPLE_RATE, TIMBRES, note_hz, note_name, tone
 from auscult.gym.base import ORDINALS
 from auscult.gym.harmony import CHORDS
 from auscult.types import Audio, Item
@@ -26,8 +26,11 @@ def midi(hz: float) -> float:
 
 
 def notes(x: Audio) -> list[float]:
-    """Pitch of each separate note, as a MIDI number with its fraction."""
-    parts = [measure.cut(x, a + EDGE_S, b - EDGE_S) for a, b in measure.segments(x)]
+    """Pitch of each separate note, as a MIDI number with its fraction: from one onset to the next,
+    because in a room the silence between two notes is filled."""
+    starts = measure.onsets(x)
+    ends = [*starts[1:], len(x) / SAMPLE_RATE]
+    parts = [measure.cut(x, a + EDGE_S, b - EDGE_S) for a, b in zip(starts, ends, strict=True)]
     return [midi(measure.f0_median_hz(part)) for part in parts]
 
 

@@ -17,6 +17,7 @@ from auscult.audio.synth import BACKGROUNDS, PLURAL, finish, to_level
 from auscult.gym.base import ORDINALS
 from auscult.gym.events import NAMES, sequence
 from auscult.gym.rederive_music import notes, slope
+from auscult.gym.surround import travelled
 from auscult.types import Audio, Item
 
 OWN_SEED = 20_260_101
@@ -76,10 +77,12 @@ def _slices(x: Audio, after_s: float = 0.0) -> list[Audio]:
 def _event_classes() -> Discriminant:
     rows: list[Float[np.ndarray, " f"]] = []
     labels: list[str] = []
-    for k in range(150):
+    for k in range(300):
         rng = np.random.default_rng([OWN_SEED, k])
         names = [NAMES[int(i)] for i in rng.integers(len(NAMES), size=4)]
-        parts = _slices(sequence(rng, names, 1 + k % 3))
+        x = sequence(rng, names, 1 + k % 3)
+        way = travelled(rng, 1 + k % 3, frozenset({"event"}))
+        parts = _slices(way.change(x, rng) if way else x)
         if len(parts) == len(names):
             rows += [_event_features(part) for part in parts]
             labels += names
@@ -153,9 +156,11 @@ def more_of_which(item: Item) -> str:
 def rule_following(item: Item) -> str:
     """Compares the two notes, then counts the class that the rule names."""
     x = item.clips[0]
-    first, second = notes(measure.cut(x, 0.0, 0.7))[:2]
+    # The notes take 0.6 s from their start, then comes a rest.
+    begin_s = measure.segments(x)[0][0]
+    first, second = notes(measure.cut(x, begin_s - 0.05, begin_s + 0.65))[:2]
     a, b = asked(item.question)
-    return str(heard_events(x, 0.7).count(a if second > first else b))
+    return str(heard_events(x, begin_s + 0.65).count(a if second > first else b))
 
 
 def _rest_features(x: Audio) -> Float[np.ndarray, " bands"]:

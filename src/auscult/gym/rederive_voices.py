@@ -47,8 +47,14 @@ def liveliness(item: Item) -> str:
 
 def who_higher(item: Item) -> str:
     """The voice with the higher median pitch."""
-    parts = [measure.cut(item.clips[0], a, b) for a, b in measure.segments(item.clips[0])]
-    first, second = (measure.f0_median_hz(part, high_hz=500) for part in parts[:2])
+    found = measure.segments(item.clips[0], below_peak_db=20)
+    begin, end = found[0][0], found[-1][1]
+    # Both last equally long, so the change is in the middle, even where a room fills the gap.
+    middle = (begin + end) / 2
+    parts = (begin, middle - 0.05), (middle + 0.05, end)
+    first, second = (
+        measure.f0_median_hz(measure.cut(item.clips[0], a, b), high_hz=500) for a, b in parts
+    )
     return "first" if first > second else "second"
 
 

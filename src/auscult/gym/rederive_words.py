@@ -89,21 +89,20 @@ def _gains(
 def _extend(
     best: _Best, gains: dict[str, Float[np.ndarray, " s"]], lengths: dict[str, int], gap: int
 ) -> _Best:
-    """One more word after a pause of about `gap` frames."""
+    """One more word after a pause of at least `gap` frames."""
     n = len(best.gain)
     out = np.full(n, -np.inf)
     words: list[tuple[str, ...]] = [()] * n
-    # The pause may be a frame or two off: both ends of a word are rounded to frames.
-    before = np.pad(best.gain, (4, 4), constant_values=-np.inf)
-    choice = np.stack([before[k : k + n] for k in range(2, 7)])
-    pick, start_gain = choice.argmax(axis=0) - 2, choice.max(axis=0)
+    # The best of all ends so far: silence costs nothing, so the pause may be as long as it likes.
+    ends = np.maximum.accumulate(best.gain)
+    before = np.maximum.accumulate(np.where(best.gain == ends, np.arange(n), 0))
     for word, gain in gains.items():
-        for start in range(gap, len(gain)):
+        for start in range(gap, min(len(gain), n - lengths[word])):
             end = start + lengths[word]
-            total = start_gain[start - gap] + gain[start]
-            if end < n and total > out[end]:
+            total = ends[start - gap] + gain[start]
+            if total > out[end]:
                 out[end] = total
-                words[end] = (*best.words[start - gap + int(pick[start - gap])], word)
+                words[end] = (*best.words[int(before[start - gap])], word)
     return _Best(out, words)
 
 
@@ -121,11 +120,10 @@ def _decode(x: Audio, who: Manner, places: tuple[tuple[str, ...], ...]) -> tuple
         known = {word: _floored(t[k] - peak) for word, t in templates.items()}
         gains = {word: _gains(clip, t) for word, t in known.items()}
         lengths = {word: len(t) for word, t in known.items()}
-        start = np.full(len(clip), -np.inf)
-        start[:14] = 0.0
-        best = _Best(start, [()] * len(clip))
+        best = _Best(np.zeros(len(clip)), [()] * len(clip))
         for i, place in enumerate(places):
-            gap = round(0.08 / speed / HOP_S) if i else 0
+            # Two frames less: both ends of a word are rounded to frames.
+            gap = round(0.08 / speed / HOP_S) - 2 if i else 0
             best = _extend(best, {w: gains[w] for w in place}, lengths, gap)
         at = int(np.argmax(best.gain))
         found.append((float(best.gain[at]) - float(np.sum(clip**2)), best.words[at]))
@@ -166,7 +164,8 @@ def conflict_count(item: Item) -> str:
     # The words are not the answer: they name a number drawn apart from it. They and the speaker
     # tell how long the voice lasts; what starts after that is counted.
     voice_s = len(words_apart(str(item.facts["words"]).split(), speaker(item))) / 16000
-    return str(int(np.sum(measure.onsets(item.clips[0]) > voice_s + 0.1)))
+    begin_s = measure.segments(item.clips[0])[0][0]
+    return str(int(np.sum(measure.onsets(item.clips[0]) > begin_s + voice_s + 0.05)))
 
 
 def conflict_whisper(item: Item) -> str:

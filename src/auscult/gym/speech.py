@@ -7,7 +7,7 @@ import numpy as np
 
 from auscult.audio.speech import VOICES, Manner, say
 from auscult.audio.synth import band_noise, filtered, finish, lay, reverberate, to_level
-from auscult.gym.base import DIGITS, draft, pick, sample
+from auscult.gym.base import DIGITS, draft, pick, rest_s, sample
 from auscult.types import Audio, Item
 
 PITCHES = (25, 50, 75)
@@ -54,19 +54,24 @@ def channel(rng: np.random.Generator, x: Audio, level: int) -> Audio:
     return finish(rng, lay([(rng.uniform(0.02, 0.1), x)], len(x) / 16000 + 0.15), level)
 
 
-def words_apart(words: Sequence[str], who: Manner) -> Audio:
-    """Words one after another, each spoken alone with a short gap."""
+GAP_S = 0.08
+"""Shortest silence between two words."""
+
+
+def words_apart(words: Sequence[str], who: Manner, gaps_s: Sequence[float] = ()) -> Audio:
+    """Words one after another, each spoken alone, with short gaps or those given."""
     parts: list[tuple[float, Audio]] = []
     at = 0.0
-    for word in words:
+    for word, gap_s in zip(words, gaps_s or [GAP_S] * len(words), strict=True):
         x = spoken(word, who)
         parts.append((at, x))
-        at += len(x) / 16000 + 0.08
+        at += len(x) / 16000 + gap_s
     return lay(parts)
 
 
 def _utter(rng: np.random.Generator, words: Sequence[str], who: Manner, level: int) -> Audio:
-    return channel(rng, words_apart(words, who), level)
+    gaps_s = [rest_s(rng, GAP_S, GAP_S) for _ in words]
+    return channel(rng, words_apart(words, who, gaps_s), level)
 
 
 def speaker_facts(who: Manner) -> dict[str, str | int]:

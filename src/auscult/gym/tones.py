@@ -3,7 +3,7 @@
 import numpy as np
 
 from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, tone
-from auscult.gym.base import ORDINALS, counting, draft, pick, sample
+from auscult.gym.base import ORDINALS, counting, draft, pick, rest_s, sample
 from auscult.types import Audio, Fact, Item
 
 LOWEST, HIGHEST = 60, 83  # C4 to B5: two octaves
@@ -12,14 +12,16 @@ LOWEST, HIGHEST = 60, 83  # C4 to B5: two octaves
 def melody(
     rng: np.random.Generator, midis: list[int], level: int, *, timbre: str | None = None
 ) -> Audio:
-    """The notes one after another, all in one timbre."""
+    """The notes one after another, all in one timbre, evenly but for a rest now and then."""
     timbre = timbre or pick(rng, list(TIMBRES))
     length = rng.uniform(0.22, 0.3)
     gap = rng.uniform(0.04, 0.09)
-    parts = [
-        (0.05 + i * (length + gap), tone(note_hz(m), length, timbre)) for i, m in enumerate(midis)
-    ]
-    return finish(rng, lay(parts, 0.1 + len(midis) * (length + gap)), level)
+    parts: list[tuple[float, Audio]] = []
+    at = 0.05
+    for midi in midis:
+        parts.append((at, tone(note_hz(midi), length, timbre)))
+        at += length + rest_s(rng, gap, gap)
+    return finish(rng, lay(parts, parts[-1][0] + length + 0.05), level)
 
 
 def names(midis: list[int]) -> str:
