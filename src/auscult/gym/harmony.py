@@ -4,7 +4,14 @@ import numpy as np
 
 from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, to_level, tone
 from auscult.gym.base import ORDINALS, draft, pick, sample
-from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody, names, pitch_facts
+from auscult.gym.tones import (
+    LOWEST,
+    ChoosePlayer,
+    any_timbre,
+    hear_notes,
+    names,
+    pitch_facts,
+)
 from auscult.types import Item
 
 CHORDS = {"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6), "augmented": (0, 4, 8)}
@@ -40,17 +47,18 @@ def chord_quality(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def scale_mode(rng: np.random.Generator, level: int) -> Item:
+def scale_mode(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Is the five-note scale major or minor?"""
+    player = choose(rng)
     kind = pick(rng, ("major", "minor"))
-    root = int(rng.integers(LOWEST, HIGHEST - 7))
+    root = int(rng.integers(player.lowest, player.highest - 7))
     midis = [root + st for st in SCALES[kind]]
     if level > 1:
         midis = midis[::-1]
     third = note_name(root + SCALES[kind][2])
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "Is the scale major or minor?",
             "What mode is this scale in?",
@@ -66,17 +74,17 @@ def scale_mode(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def melody_changed(rng: np.random.Generator, level: int) -> Item:
+def melody_changed(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Two clips: is the second melody the same as the first?"""
+    player = choose(rng)
     n = 3 + level - 1
-    first = sample(rng, list(range(LOWEST, HIGHEST + 1)), n)
+    first = sample(rng, list(range(player.lowest, player.highest + 1)), n)
     second = list(first)
     changed = bool(rng.integers(2))
     where = int(rng.integers(n))
     if changed:
         shift = int(rng.integers(3 if level == 1 else 2, 7))
-        second[where] += shift if second[where] + shift <= HIGHEST else -shift
-    timbre = pick(rng, list(TIMBRES))
+        second[where] += shift if second[where] + shift <= player.highest else -shift
     if changed:
         new, old = note_name(second[where]), note_name(first[where])
         why = f"The {ORDINALS[where]} note is {new} and not {old}."
@@ -84,7 +92,7 @@ def melody_changed(rng: np.random.Generator, level: int) -> Item:
         why = "All notes are equal."
     return draft(
         rng,
-        clips=[melody(rng, m, level, timbre=timbre) for m in (first, second)],
+        clips=[player.play(rng, m, level) for m in (first, second)],
         phrasings=(
             "Is the second melody the same as the first or different?",
             "Are the two melodies the same or different?",

@@ -5,7 +5,15 @@ import numpy as np
 from auscult.audio.synth import PLURAL, event, finish, lay, note_hz, note_name, tone
 from auscult.gym.base import draft, pick, rest_s, sample
 from auscult.gym.events import NAMES, hear_events, sequence, tally
-from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody, names, pitch_facts
+from auscult.gym.tones import (
+    HIGHEST,
+    LOWEST,
+    ChoosePlayer,
+    any_timbre,
+    hear_notes,
+    names,
+    pitch_facts,
+)
 from auscult.types import Item
 
 
@@ -120,17 +128,17 @@ def rule_following(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def sort_tones(rng: np.random.Generator, level: int) -> Item:
+def sort_tones(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Put the notes in order from low to high."""
     n = 3
-    step = 3 if level == 1 else 1
-    midis = sample(rng, list(range(LOWEST + int(rng.integers(step)), HIGHEST + 1, step)), n)
+    player = choose(rng)
+    midis = sample(rng, player.grid(rng, 3 if level == 1 else 1), n)
     ranked = sorted(range(n), key=lambda i: midis[i])
     answer = " ".join(str(i + 1) for i in ranked)
     every = {" ".join(str(int(i) + 1) for i in rng.permutation(n)) for _ in range(40)} - {answer}
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "Put the notes in order from lowest to highest.",
             "Which order of the notes goes from low to high?",

@@ -1,5 +1,9 @@
 """Tasks about single notes and melodies: pitch, interval, contour, counting."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 
 from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, tone
@@ -9,19 +13,61 @@ from auscult.types import Audio, Fact, Item
 LOWEST, HIGHEST = 60, 83  # C4 to B5: two octaves
 
 
-def melody(
-    rng: np.random.Generator, midis: list[int], level: int, *, timbre: str | None = None
-) -> Audio:
-    """The notes one after another, all in one timbre, evenly but for a rest now and then."""
-    timbre = timbre or pick(rng, list(TIMBRES))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """Who plays the notes of an item, and which notes there are.
+
+    play: (generator, MIDI numbers, level) -> the notes one after another.
+    notes: from low to high; with gaps (a piano recorded in thirds) only for tasks that take `grid`.
+    Example: Player(play=partial(melody, timbre="pure")) plays tones between C4 and B5.
+    """
+
+    play: Callable[[np.random.Generator, Sequence[int], int], Audio]
+    notes: tuple[int, ...] = tuple(range(LOWEST, HIGHEST + 1))
+
+    @property
+    def lowest(self) -> int:
+        """The lowest note."""
+        return self.notes[0]
+
+    @property
+    def highest(self) -> int:
+        """The highest note."""
+        return self.notes[-1]
+
+    def grid(self, rng: np.random.Generator, spread: int) -> list[int]:
+        """Notes at least `spread` semitones apart, from one of the lowest `spread` on."""
+        found: list[int] = []
+        for midi in self.notes[int(rng.integers(spread)) :]:
+            if not found or midi - found[-1] >= spread:
+                found.append(midi)
+        return found
+
+
+ChoosePlayer = Callable[[np.random.Generator], Player]
+
+
+def note_times(rng: np.random.Generator, n: int) -> tuple[float, list[float]]:
+    """(length, starts) in seconds of n notes: evenly, but for a rest now and then."""
     length = rng.uniform(0.22, 0.3)
     gap = rng.uniform(0.04, 0.09)
-    parts: list[tuple[float, Audio]] = []
-    at = 0.05
-    for midi in midis:
-        parts.append((at, tone(note_hz(midi), length, timbre)))
+    starts, at = [], 0.05
+    for _ in range(n):
+        starts.append(at)
         at += length + rest_s(rng, gap, gap)
-    return finish(rng, lay(parts, parts[-1][0] + length + 0.05), level)
+    return length, starts
+
+
+def melody(rng: np.random.Generator, midis: Sequence[int], level: int, *, timbre: str) -> Audio:
+    """The notes one after another, all in one timbre."""
+    length, starts = note_times(rng, len(midis))
+    parts = [(t, tone(note_hz(m), length, timbre)) for t, m in zip(starts, midis, strict=True)]
+    return finish(rng, lay(parts, starts[-1] + length + 0.05), level)
+
+
+def any_timbre(rng: np.random.Generator) -> Player:
+    """Tones of one synthetic timbre."""
+    return Player(play=partial(melody, timbre=pick(rng, list(TIMBRES))))
 
 
 def names(midis: list[int]) -> str:
@@ -39,22 +85,20 @@ def pitch_facts(midis: list[int]) -> dict[str, Fact]:
     return {f"note_{i}_hz": round(note_hz(m), 2) for i, m in enumerate(midis, 1)}
 
 
-def _different(rng: np.random.Generator, n: int, level: int) -> list[int]:
+def _different(rng: np.random.Generator, n: int, level: int, player: Player) -> list[int]:
     """n notes at least 2 semitones apart (1 from level 2 on), in random order."""
-    grid = range(LOWEST + int(rng.integers(2)), HIGHEST + 1, 2 if level == 1 else 1)
-    return sample(rng, list(grid), n)
+    return sample(rng, player.grid(rng, 2 if level == 1 else 1), n)
 
 
-def name_note(rng: np.random.Generator, level: int) -> Item:
+def name_note(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Which note is played?"""
+    player = choose(rng)
     # All options lie on one grid, so that none can be ruled out by its distance to the others.
-    spread = 3 if level == 1 else 1
-    grid = range(LOWEST + int(rng.integers(spread)), HIGHEST + 1, spread)
-    options = sample(rng, list(grid), 4)
+    options = sample(rng, player.grid(rng, 3 if level == 1 else 1), 4)
     midi = options[0]
     return draft(
         rng,
-        clips=[melody(rng, [midi], level)],
+        clips=[player.play(rng, [midi], level)],
         phrasings=("Which note is played?", "What note is this?", "Name the note."),
         options=[note_name(m) for m in options],
         answer=note_name(midi),
@@ -66,13 +110,14 @@ def name_note(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def note_count(rng: np.random.Generator, level: int) -> Item:
+def note_count(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """How many notes are there?"""
+    player = choose(rng)
     n = int(rng.integers(2, 8)) + level - 1
-    midis = _different(rng, n, level)
+    midis = _different(rng, n, level, player)
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "How many notes are played?",
             "Count the notes.",
@@ -87,16 +132,17 @@ def note_count(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def highest_note(rng: np.random.Generator, level: int) -> Item:
+def highest_note(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Which position holds the highest (or lowest) note?"""
+    player = choose(rng)
     n = 3 + int(rng.integers(2)) + level - 1
-    midis = _different(rng, n, level)
+    midis = _different(rng, n, level, player)
     word = pick(rng, ("highest", "lowest"))
     target = max(midis) if word == "highest" else min(midis)
     at = ORDINALS[midis.index(target)]
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             f"Which note is the {word}?",
             f"Which of the notes is {word} in pitch?",
@@ -112,13 +158,16 @@ def highest_note(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def pitch_direction(rng: np.random.Generator, level: int) -> Item:
+def pitch_direction(
+    rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre
+) -> Item:
     """Is the second note higher or lower?"""
-    midis = _different(rng, 2, level)
+    player = choose(rng)
+    midis = _different(rng, 2, level, player)
     answer = "higher" if midis[1] > midis[0] else "lower"
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "Is the second note higher or lower than the first?",
             "Does the pitch go to a higher or a lower note?",
@@ -134,14 +183,15 @@ def pitch_direction(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def interval(rng: np.random.Generator, level: int) -> Item:
+def interval(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """How many semitones lie between the two notes?"""
+    player = choose(rng)
     size = int(rng.integers(1, 9 if level == 1 else 13))
-    low = int(rng.integers(LOWEST, HIGHEST - size + 1))
+    low = int(rng.integers(player.lowest, player.highest - size + 1))
     midis = [low, low + size] if rng.random() < 0.5 else [low + size, low]
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "How many semitones lie between the two notes?",
             "How large is the interval in semitones?",
@@ -156,8 +206,9 @@ def interval(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def contour(rng: np.random.Generator, level: int) -> Item:
+def contour(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """Which way does each step of the melody go?"""
+    player = choose(rng)
     n = 3 + (level > 1)
     steps = [pick(rng, ("up", "down")) for _ in range(n)]
     jumps = [int(rng.integers(2 if level == 1 else 1, 6)) for _ in steps]
@@ -165,14 +216,14 @@ def contour(rng: np.random.Generator, level: int) -> Item:
     for step, jump in zip(steps, jumps, strict=True):
         offsets.append(offsets[-1] + (jump if step == "up" else -jump))
     # The start is chosen last and fits the melody into the range, so every contour is as likely.
-    start = int(rng.integers(LOWEST - min(offsets), HIGHEST - max(offsets) + 1))
+    start = int(rng.integers(player.lowest - min(offsets), player.highest - max(offsets) + 1))
     midis = [start + offset for offset in offsets]
     answer = " ".join(steps)
     every = [" ".join("up" if k >> i & 1 else "down" for i in range(n)) for k in range(2**n)]
     wrong = sample(rng, [o for o in every if o != answer], 3)
     return draft(
         rng,
-        clips=[melody(rng, midis, level)],
+        clips=[player.play(rng, midis, level)],
         phrasings=(
             "How does the melody move?",
             "Which way does each step of the melody go?",
@@ -188,17 +239,18 @@ def contour(rng: np.random.Generator, level: int) -> Item:
     )
 
 
-def count_higher(rng: np.random.Generator, level: int) -> Item:
+def count_higher(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_timbre) -> Item:
     """How many later notes are higher than the first?"""
+    player = choose(rng)
     n = 4 + level - 1
-    ordered = sorted(_different(rng, n, level))
+    ordered = sorted(_different(rng, n, level, player))
     above = int(rng.integers(n))
     first = ordered.pop(n - 1 - above)
     rest = sample(rng, ordered, n - 1)
     marks = ", ".join(f"{note_name(m)} {'higher' if m > first else 'lower'}" for m in rest)
     return draft(
         rng,
-        clips=[melody(rng, [first, *rest], level)],
+        clips=[player.play(rng, [first, *rest], level)],
         phrasings=(
             "How many notes are higher than the first?",
             "Count the notes that lie above the first note.",

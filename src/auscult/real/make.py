@@ -175,7 +175,9 @@ def read_made(cache_folder: Path, name: str) -> Made | None:
         made = Made(**(found | {"recordings": recordings}))
     except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return None  # not there, or of another version: it is made anew
-    whole = made.code == code_digest() and all((cache_folder / r.file).is_file() for r in recordings)
+    whole = made.code == code_digest() and all(
+        (cache_folder / r.file).is_file() for r in recordings
+    )
     return made if whole else None
 
 
@@ -289,5 +291,3 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "fonts": list(outcome.fonts),
         "failed": outcome.failed,
     }
-
-

@@ -109,7 +109,9 @@ def _find_deb(package: Package, places: Places) -> Path | None:
     """The package where it was fetched before, by hand or by us."""
     for folder in (places.debs, places.cache / "debs"):
         if folder is not None:
-            found = sorted([*folder.glob(f"{package.name}_*.deb"), *folder.glob(f"{package.name}.deb")])
+            found = sorted(
+                [*folder.glob(f"{package.name}_*.deb"), *folder.glob(f"{package.name}.deb")]
+            )
             if found:
                 return found[-1]
     return None

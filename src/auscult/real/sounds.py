@@ -113,5 +113,3 @@ def vocobox(folder: Path) -> Iterator[Found]:
         octave = int(match[2]) - (match[1] in _AN_OCTAVE_HIGH)
         clip = _note(name, path, f"{match[1]}{octave}", "voice")
         yield replace(clip, speaker="vocobox-martin")
-
-

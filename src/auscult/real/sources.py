@@ -292,9 +292,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(
         name="vocobox",
-        packages=(
-            Package("git", "vocobox", "https://github.com/vocobox/human-voice-dataset.git"),
-        ),
+        packages=(Package("git", "vocobox", "https://github.com/vocobox/human-voice-dataset.git"),),
         read=vocobox,
         licence="MIT",
         split="heldout",

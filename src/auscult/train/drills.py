@@ -9,7 +9,7 @@ import numpy as np
 from auscult.gym.base import DIGITS, draft, pick, sample
 from auscult.gym.events import NAMES, hear_events, sequence
 from auscult.gym.speech import channel, manner, words_apart
-from auscult.gym.tones import HIGHEST, LOWEST, hear_notes, melody
+from auscult.gym.tones import HIGHEST, LOWEST, any_timbre, hear_notes
 from auscult.types import Audio, Item, Task
 
 WORDS: tuple[str, ...] = (*DIGITS, "plus", "minus", "above", "below")
@@ -25,7 +25,7 @@ def _drill(rng: np.random.Generator, clip: Audio, heard: str, level: int) -> Ite
 def notes(rng: np.random.Generator, level: int) -> Item:
     """Five to eight notes."""
     midis = [int(m) for m in rng.integers(LOWEST, HIGHEST + 1, int(rng.integers(5, 9)))]
-    return _drill(rng, melody(rng, midis, level), hear_notes(midis), level)
+    return _drill(rng, any_timbre(rng).play(rng, midis, level), hear_notes(midis), level)
 
 
 def sounds(rng: np.random.Generator, level: int) -> Item:
