@@ -82,9 +82,7 @@ def read_rcc(data: bytes, name: str) -> dict[str, bytes]:
         raise RealSoundError(f"{name} is damaged ({error}); fetch its package again") from error
 
 
-def _rcc_files(
-    data: bytes, places: tuple[int, int, int], step: int
-) -> Iterator[tuple[str, bytes]]:
+def _rcc_files(data: bytes, places: tuple[int, int, int], step: int) -> Iterator[tuple[str, bytes]]:
     tree, contents, names = places
     waiting: list[tuple[int, PurePosixPath]] = [(0, PurePosixPath("/"))]
     seen = 0

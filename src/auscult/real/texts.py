@@ -37,9 +37,7 @@ def lua_dialogs(path: Path) -> dict[str, Dialog]:
     if not path.is_file():
         return {}
     text = path.read_text(encoding="utf-8", errors="replace")
-    return {
-        m[1]: Dialog(m[2], _plain(m[4] or ""), _plain(m[3])) for m in _DIALOG.finditer(text)
-    }
+    return {m[1]: Dialog(m[2], _plain(m[4] or ""), _plain(m[3])) for m in _DIALOG.finditer(text)}
 
 
 def xml_sounds(path: Path) -> list[tuple[str, str]]:
@@ -51,9 +49,7 @@ def xml_sounds(path: Path) -> list[tuple[str, str]]:
         # Some tables write a bare & in labels.
         root = ElementTree.fromstring(_AMPERSAND.sub("&amp;", path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, ElementTree.ParseError) as error:
-        raise RealSoundError(
-            f"{path} cannot be read ({error}); fetch its package again"
-        ) from error
+        raise RealSoundError(f"{path} cannot be read ({error}); fetch its package again") from error
     return [(s.get("name", ""), s.get("file", "")) for s in root.iter("sound")]
 
 
