@@ -19,7 +19,8 @@ def tone(hz: float = 440.0, seconds: float = 0.3, peak: float = 0.5, rate: int =
 
 def encoded(x: np.ndarray, form: str = "WAV", rate: int = 16_000) -> bytes:
     out = io.BytesIO()
-    soundfile.write(out, x, rate, format=form, subtype="VORBIS" if form == "OGG" else "PCM_16")
+    whole = np.round(x * 32767).astype(np.int16)  # else each format rounds in its own way
+    soundfile.write(out, whole, rate, format=form, subtype="VORBIS" if form == "OGG" else "PCM_16")
     return out.getvalue()
 
 
@@ -55,7 +56,8 @@ def rcc(files: Mapping[str, bytes], *, packed: bool, version: int = 3) -> bytes:
         nonlocal names
         if name not in places:
             places[name] = len(names)
-            names += struct.pack(">HI", len(name), 0) + name.encode("utf-16-be")
+            letters = name.encode("utf-16-be")
+            names += struct.pack(">HI", len(letters) // 2, 0) + letters
         return places[name]
 
     nested: dict = {}

@@ -11,6 +11,7 @@ from fixture_real import cat, deb, encoded, rcc, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auscult.audio.io import resample
 from auscult.real import containers, sounds, speech, texts
 from auscult.real.decode import LeftOut, decode, write_flac
 from auscult.real.packages import Package, Places, Unavailable, fetch
@@ -111,7 +112,7 @@ def test_a_debian_package_unpacks_what_is_wanted_and_nothing_outside(tmp_path: P
     ("data", "message"),
     [
         (b"PK\3\4", "begins|begin with"),
-        (deb({"a": b"x" * 5000})[:-200], "cut off"),
+        (deb({"a": b"x" * 5000})[:-20], "cut off"),
         (deb({"a": b"x"}, ending="zst"), "packages.debian.org"),
         (b"!<arch>\n", "no data.tar"),
     ],
@@ -309,6 +310,7 @@ def test_what_is_written_keeps_its_level_and_never_clips(tmp_path: Path):
     square = np.sign(tone(700.0, rate=44_100))  # band-limited, it overshoots
     write_flac(path, decode(encoded(square, rate=44_100)))
     x, _ = soundfile.read(path)
-    assert 0.99 < np.abs(x).max() <= 32767 / 32768
-    assert (np.abs(x) > 0.999).sum() < 20
+    whole = resample(decode(encoded(square, rate=44_100)).samples, 44_100)
+    assert np.abs(whole).max() > 1.05 and np.abs(x).max() <= 32767 / 32768
+    assert np.allclose(x, whole / np.abs(whole).max(), atol=1e-4)
     assert [p.name for p in tmp_path.rglob("*.part")] == []

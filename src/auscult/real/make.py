@@ -181,7 +181,7 @@ def read_made(cache_folder: Path, name: str) -> Made | None:
 
 
 def _work(name: str, cache_folder: Path) -> str:
-    """Convert one source in a process of its own; "" or what was wrong."""
+    """Convert one source and write down what became of it; "" or what was wrong."""
     try:
         made = convert(of_name(name), cache_folder)
     except (RealSoundError, OSError, ValueError) as error:
@@ -216,9 +216,10 @@ def _fetch_all(
 
 def _convert_all(names: Sequence[str], cache_folder: Path, processes: int) -> dict[str, str]:
     """Convert sources, several at once; what was wrong with those that failed."""
+    if processes == 1:
+        done_here = {name: _work(name, cache_folder) for name in tqdm(names, desc="sources")}
+        return {name: problem for name, problem in done_here.items() if problem}
     failed: dict[str, str] = {}
-    if not names:
-        return failed
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(_work, name, cache_folder): name for name in names}
         for done in tqdm(as_completed(waiting), total=len(names), desc="sources", unit="source"):
@@ -245,7 +246,7 @@ def make(places: Places, names: Sequence[str] = (), processes: int = MOST_PROCES
     places.cache.mkdir(parents=True, exist_ok=True)
     there, fonts, failed = _fetch_all(sources, asked, places)
     todo = [s.name for s in there if read_made(places.cache, s.name) is None]
-    failed |= _convert_all(todo, places.cache, min(processes, MOST_PROCESSES))
+    failed |= _convert_all(todo, places.cache, max(1, min(processes, MOST_PROCESSES, len(todo))))
     left_out: dict[str, dict[str, int]] = {}
     recordings, twins = without_twins(_all_made(places.cache, left_out))
     for name, count in twins.items():

@@ -112,15 +112,16 @@ def default_folder() -> Path:
 def _parse(path: Path, number: int, line: str) -> Recording:
     try:
         found: dict[str, Any] = json.loads(line)
-        recording = Recording(**found)
-    except (json.JSONDecodeError, TypeError) as error:
+        side = found["split"] in get_args(Split) and found["kind"] in get_args(Kind)
+        recording = Recording(**found) if side else None
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
         raise RealSoundError(
             f"{path} line {number} is not a recording ({error}); it was cut off or is of another "
             "version: run `make real-sound` again, it writes the file anew"
         ) from error
-    if recording.split not in get_args(Split) or recording.kind not in get_args(Kind):
+    if recording is None:
         raise RealSoundError(
-            f"{path} line {number}: split {recording.split!r}, kind {recording.kind!r}; expected "
+            f"{path} line {number}: split {found['split']!r}, kind {found['kind']!r}; expected "
             f"one of {', '.join(get_args(Split))} and of {', '.join(get_args(Kind))}"
         )
     return recording
