@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint bench clean
+.PHONY: setup demo test test-slow lint bench real-sound clean
 
 setup: $(VENV)/ready
 
@@ -38,6 +38,13 @@ bench: setup
 	$(BIN)/python benchmarks/grounding.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/evaluate.py
+
+# Recordings of real sound into ~/.cache/auscult/real; `make real-sound REAL="--debs FOLDER"` and so on.
+# What tinysoundfont depends on is for loudspeakers only and would need a compiler.
+real-sound: setup
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[real]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps tinysoundfont
+	$(BIN)/auscult real make $(REAL)
 
 clean:
 	rm -rf $(VENV) demo gym_item .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
     "gym validate": ("auscult.gym.commands:validate", "let every task prove itself"),
     "gym export": ("auscult.gym.commands:export", "items as JSONL and FLAC"),
+    "real make": (
+        "auscult.real.commands:make",
+        "fetch recordings of real sound, convert them, write their manifest",
+    ),
+    "real list": ("auscult.real.commands:list_recordings", "what real sound is there"),
+    "real check": (
+        "auscult.real.commands:check",
+        "labels of real sound against a recogniser, a pitch tracker and durations",
+    ),
     "recipe": (
         "auscult.recipe_commands:recipe",
         "the whole recipe: from a base model to a report, or the plan of it",

@@ -41,8 +41,35 @@ def _plain(data: bytes) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             _check_length(file.frames / file.samplerate)
             return file.read(dtype="float32", always_2d=True), file.samplerate
-    except soundfile.LibsndfileError as error:
+    except soundfile.LibsndfileError:
+        # FFmpeg reads a few files that libsndfile does not: MP3 behind a long tag, old Ogg.
+        return _by_ffmpeg(data)
+
+
+def _by_ffmpeg(data: bytes, form: str | None = None) -> tuple[np.ndarray, int]:
+    """Channels as columns; `form` is the name of a format that has no header."""
+    try:
+        import av
+        from av.error import FFmpegError
+    except ImportError as error:
+        raise RealSoundError(
+            "this recording is decoded by PyAV: pip install 'auscult[real]'"
+        ) from error
+    parts: list[np.ndarray] = []
+    rate, total = 0, 0
+    try:
+        with av.open(io.BytesIO(data), mode="r", format=form) as file:
+            floats = av.AudioResampler(format="fltp")  # one row per channel
+            for frame in file.decode(audio=0):
+                rate = frame.sample_rate
+                parts += [part.to_ndarray() for part in floats.resample(frame)]
+                total += frame.samples
+                _check_length(total / rate)
+    except (FFmpegError, IndexError) as error:  # IndexError: no sound in it
         raise LeftOut("cannot be decoded") from error
+    if not parts:
+        raise LeftOut("cannot be decoded")
+    return np.concatenate(parts, axis=1).T, rate
 
 
 def _gsm(data: bytes) -> tuple[np.ndarray, int]:
@@ -56,22 +83,9 @@ def _gsm(data: bytes) -> tuple[np.ndarray, int]:
 
 
 def _g722(data: bytes) -> tuple[np.ndarray, int]:
-    """G.722 without a header: 8,000 bytes are a second."""
-    try:
-        import av
-    except ImportError as error:
-        raise RealSoundError(
-            "G.722 prompts are decoded by PyAV: pip install 'auscult[real]'"
-        ) from error
+    """G.722 without a header: 8,000 bytes are a second of 16 kHz."""
     _check_length(len(data) / 8000)
-    try:
-        with av.open(io.BytesIO(data), format="g722") as file:
-            parts = [frame.to_ndarray() for frame in file.decode(audio=0)]
-    except av.FFmpegError as error:
-        raise LeftOut("cannot be decoded") from error
-    if not parts:
-        raise LeftOut("cannot be decoded")
-    return np.concatenate(parts, axis=1).T.astype(np.float32) / 32768, 16_000
+    return _by_ffmpeg(data, "g722")
 
 
 CODES: dict[str, Callable[[bytes], tuple[np.ndarray, int]]] = {

@@ -6,11 +6,12 @@ which only the family is known; a leading "*" marks phrases and pieces of music.
 """
 
 import json
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
-from auscult.real.recording import RealSoundError
+from auscult.real.recording import Clip, RealSoundError
 
 
 @cache
@@ -45,9 +46,11 @@ def label_of(source: str, name: str) -> tuple[str, str]:
     return (entry, family_of(entry)) if entry else ("", "")
 
 
-def is_music(source: str, name: str) -> bool:
-    """Whether it is a phrase or a piece of music."""
-    return _entry(source, name).startswith("*")
+def labelled(source: str, clip: Clip) -> Clip:
+    """`clip` with its label from the table, and with the kind that goes with it."""
+    label, family = label_of(source, clip.name)
+    music = _entry(source, clip.name).startswith("*")
+    return replace(clip, label=label, family=family, kind="music" if music else "effect")
 
 
 def classes() -> dict[str, str]:

@@ -7,7 +7,7 @@ A source is one unit of work: when all of it is decoded its result is written at
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,10 +20,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from auscult.real.clip import Clip, Skip
 from auscult.real.decode import LeftOut, decode, write_flac
 from auscult.real.packages import Package, Places, fetch
-from auscult.real.recording import RealSoundError, Recording, write_recordings
+from auscult.real.recording import Clip, RealSoundError, Recording, Skip, write_recordings
 from auscult.real.sources import FONTS, SOURCES, Source, of_name, split_of
 
 MOST_PROCESSES = 2
@@ -37,13 +36,13 @@ _BESIDE = ("check.py", "commands.py", "fonts.py", "make.py", "programs.py", "__i
 class Made:
     """What became of one source.
 
-    Example: Made(source="gcin-5", code="9f2c...", recordings=(...), left_out={"silent": 3}).
+    Example: Made(source="gcin-5", code="9f2c...", recordings=(...), left_out={"silent": ["ㄅ/5"]}).
     """
 
     source: str
     code: str  # digest of the code and tables that read it
     recordings: tuple[Recording, ...] = ()
-    left_out: dict[str, int] = field(default_factory=dict[str, int])  # clips by reason
+    left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # names by reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,21 +127,21 @@ def convert(source: Source, cache_folder: Path) -> Made:
     cannot be read; what is wrong with one clip is counted.
     """
     found: list[Recording] = []
-    left_out: Counter[str] = Counter()
+    left_out: defaultdict[str, list[str]] = defaultdict(list)
     files_of: dict[str, str] = {}
     keys: set[str] = set()
     for item in source.read(cache_folder / "unpacked"):
         if isinstance(item, Skip):
-            left_out[item.why] += 1
+            left_out[item.why].append(item.name)
             continue
         try:
             decoded = decode(item.sound, item.code)
         except LeftOut as error:
-            left_out[str(error)] += 1
+            left_out[str(error)].append(item.name)
             continue
         recording = _recording(source, item, decoded.md5, decoded.seconds)
         if recording.key in keys:
-            left_out["the same name as another clip"] += 1
+            left_out["the same name as another clip"].append(item.name)
             continue
         keys.add(recording.key)
         if decoded.md5 not in files_of:
@@ -182,21 +181,22 @@ def read_made(cache_folder: Path, name: str) -> Made | None:
 
 
 def _work(name: str, cache_folder: Path) -> str:
-    """Convert one source in a process of its own; "" or what was wrong."""
+    """Convert one source and write down what became of it; "" or what was wrong."""
     try:
         made = convert(of_name(name), cache_folder)
-    except (RealSoundError, OSError, StopIteration, ValueError) as error:
+    except (RealSoundError, OSError, ValueError) as error:
         return f"{error or type(error).__name__}; fetch its package again"
     _write_json(_made_path(cache_folder, name), asdict(made))
     return ""
 
 
 def _fetch_all(
-    sources: Sequence[Source], places: Places
+    sources: Sequence[Source], asked: Sequence[str], places: Places
 ) -> tuple[list[Source], tuple[str, ...], dict[str, str]]:
     """Sources whose packages are there now, fonts that are, and why others are not."""
+    fonts = {name: FONTS[name][0] for name in asked}
     wanted: dict[Package, None] = {}
-    for package in (*(p for s in sources for p in s.packages), *(f[0] for f in FONTS.values())):
+    for package in (*(p for s in sources for p in s.packages), *fonts.values()):
         wanted[package] = None
     missing: dict[Package, str] = {}
     for package in tqdm(wanted, desc="packages", unit="package"):
@@ -209,16 +209,17 @@ def _fetch_all(
         for s in sources
         if any(p in missing for p in s.packages)
     }
-    fonts = tuple(name for name, (package, *_) in FONTS.items() if package not in missing)
-    failed |= {f"font {n}": missing[f[0]] for n, f in FONTS.items() if f[0] in missing}
-    return [s for s in sources if s.name not in failed], fonts, failed
+    failed |= {name: missing[package] for name, package in fonts.items() if package in missing}
+    there = tuple(name for name in fonts if name not in failed)
+    return [s for s in sources if s.name not in failed], there, failed
 
 
 def _convert_all(names: Sequence[str], cache_folder: Path, processes: int) -> dict[str, str]:
     """Convert sources, several at once; what was wrong with those that failed."""
+    if processes == 1:
+        done_here = {name: _work(name, cache_folder) for name in tqdm(names, desc="sources")}
+        return {name: problem for name, problem in done_here.items() if problem}
     failed: dict[str, str] = {}
-    if not names:
-        return failed
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(_work, name, cache_folder): name for name in names}
         for done in tqdm(as_completed(waiting), total=len(names), desc="sources", unit="source"):
@@ -237,13 +238,15 @@ def _convert_all(names: Sequence[str], cache_folder: Path, processes: int) -> di
 def make(places: Places, names: Sequence[str] = (), processes: int = MOST_PROCESSES) -> Outcome:
     """Bring the cache folder of `places` up to date and write its manifest and summary.
 
-    `names` restricts what is fetched and converted; the manifest lists everything that is there.
+    `names`, of sources and fonts, restricts what is fetched and converted; the manifest lists
+    everything that is there. Raises ValueError for a name that is neither.
     """
-    sources = [of_name(name) for name in names] if names else list(SOURCES)
+    asked = [name for name in names or FONTS if name in FONTS]
+    sources = [of_name(name) for name in names if name not in FONTS] if names else list(SOURCES)
     places.cache.mkdir(parents=True, exist_ok=True)
-    there, fonts, failed = _fetch_all(sources, places)
+    there, fonts, failed = _fetch_all(sources, asked, places)
     todo = [s.name for s in there if read_made(places.cache, s.name) is None]
-    failed |= _convert_all(todo, places.cache, min(processes, MOST_PROCESSES))
+    failed |= _convert_all(todo, places.cache, max(1, min(processes, MOST_PROCESSES, len(todo))))
     left_out: dict[str, dict[str, int]] = {}
     recordings, twins = without_twins(_all_made(places.cache, left_out))
     for name, count in twins.items():
@@ -262,7 +265,7 @@ def _all_made(cache_folder: Path, left_out: dict[str, dict[str, int]]) -> Iterat
     for source in SOURCES:
         made = read_made(cache_folder, source.name)
         if made is not None:
-            left_out[source.name] = dict(made.left_out)
+            left_out[source.name] = {why: len(names) for why, names in made.left_out.items()}
             yield from sorted(made.recordings, key=lambda r: r.key)
 
 

@@ -9,7 +9,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class Places:
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
+def _whole(target: Path) -> Generator[Path]:
     """An empty folder that becomes `target` when all went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as made:
@@ -128,10 +128,23 @@ def _download_deb(package: Package, places: Places) -> Path:
             if not any((places.cache / "apt" / "lists").glob("*Packages*")):
                 _run(["apt-get", *options, "update"], Path(made), otherwise)
             _run(["apt-get", *options, "download", package.name], Path(made), otherwise)
-        found = list(Path(made).glob("*.deb"))
-        if not found:
-            raise Unavailable(f"apt-get brought no {package.name}; {otherwise}")
-        return found[0].replace(debs / found[0].name)
+        found = _only(Path(made), "*.deb", otherwise)
+        return found.replace(debs / found.name)
+
+
+def _only(folder: Path, pattern: str, otherwise: str) -> Path:
+    found = list(folder.glob(pattern))
+    if not found:
+        raise Unavailable(f"no {pattern} was brought; {otherwise}")
+    return found[0]
+
+
+def _untar(path: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(path) as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise Unavailable(f"{path.name} is damaged ({error}); run it again") from error
 
 
 def _deb(package: Package, places: Places, folder: Path) -> None:
@@ -140,38 +153,34 @@ def _deb(package: Package, places: Places, folder: Path) -> None:
 
 
 def _wheel(package: Package, places: Places, folder: Path) -> None:
+    otherwise = f"check the network: {package.name} is on PyPI"
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        _run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", made,
-             f"{package.name}=={package.where}"],
-            folder, "check the network; it is on PyPI",
-        )  # fmt: skip
-        (path,) = Path(made).glob("*.whl")
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(folder)
+        wanted = f"{package.name}=={package.where}"
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", made]
+        _run([*pip, wanted], folder, otherwise)
+        try:
+            with zipfile.ZipFile(_only(Path(made), "*.whl", otherwise)) as archive:
+                archive.extractall(folder)
+        except zipfile.BadZipFile as error:
+            raise Unavailable(f"{wanted} is damaged ({error}); run it again") from error
 
 
 def _npm(package: Package, places: Places, folder: Path) -> None:
+    otherwise = "install Node.js, which brings npm, or check the network"
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        _run(
-            ["npm", "pack", "--silent", f"{package.name}@{package.where}"], Path(made),
-            "install Node.js, which brings npm, or check the network",
-        )  # fmt: skip
-        (path,) = Path(made).glob("*.tgz")
-        with tarfile.open(path) as tar:
-            tar.extractall(folder, filter="data")
+        _run(["npm", "pack", "--silent", f"{package.name}@{package.where}"], Path(made), otherwise)
+        _untar(_only(Path(made), "*.tgz", otherwise), folder)
 
 
 def _git(package: Package, places: Places, folder: Path) -> None:
+    otherwise = f"clone it by hand and say --{package.name} FOLDER"
     given = places.vocobox or package.where
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        otherwise = f"clone it by hand and say --{package.name} FOLDER"
         _run(["git", "clone", "--quiet", "--bare", "--depth", "1", given, made], folder, otherwise)
         archive = Path(made) / "archive.tar"
         _run(["git", "--git-dir", made, "archive", "-o", str(archive), "HEAD", "*/mono/*.wav"],
              folder, otherwise)  # fmt: skip
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        _untar(archive, folder)
 
 
 def _folder(package: Package, places: Places, folder: Path) -> None:

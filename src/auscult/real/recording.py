@@ -1,8 +1,8 @@
-"""One recording of real sound and what is known about it; the manifest of a cache folder."""
+"""One recording of real sound and what is known about it: in a package, and in the manifest."""
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -64,6 +64,42 @@ class Recording:
     md5: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One sound of a package; the fields of `Recording` that a reader knows.
+
+    Example: Clip(name="digits/5", sound=Path(".../digits/5.g722"), code="g722", kind="speech",
+    text="five", exact=True, digit="5", speaker="allison", language="en").
+    """
+
+    name: str  # path in the package without suffix
+    sound: Path | bytes
+    kind: Kind
+    code: str = ""  # a key of `decode.CODES`
+    licence: str = ""  # where it differs from that of its source
+    text: str = ""
+    exact: bool = False
+    digit: str = ""
+    speaker: str = ""
+    language: str = ""
+    label: str = ""
+    family: str = ""
+    midi: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A file that is sound but not used, with the reason (the same words for all of a kind)."""
+
+    name: str
+    why: str
+
+
+Found = Clip | Skip
+Reader = Callable[[Path], Iterable[Found]]
+"""From the folder that holds the unpacked packages (one folder each, by name) to what is there."""
+
+
 _USUAL = {f.name: f.default for f in fields(Recording) if f.default is not MISSING}
 
 
@@ -76,15 +112,16 @@ def default_folder() -> Path:
 def _parse(path: Path, number: int, line: str) -> Recording:
     try:
         found: dict[str, Any] = json.loads(line)
-        recording = Recording(**found)
-    except (json.JSONDecodeError, TypeError) as error:
+        side = found["split"] in get_args(Split) and found["kind"] in get_args(Kind)
+        recording = Recording(**found) if side else None
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
         raise RealSoundError(
             f"{path} line {number} is not a recording ({error}); it was cut off or is of another "
             "version: run `make real-sound` again, it writes the file anew"
         ) from error
-    if recording.split not in get_args(Split) or recording.kind not in get_args(Kind):
+    if recording is None:
         raise RealSoundError(
-            f"{path} line {number}: split {recording.split!r}, kind {recording.kind!r}; expected "
+            f"{path} line {number}: split {found['split']!r}, kind {found['kind']!r}; expected "
             f"one of {', '.join(get_args(Split))} and of {', '.join(get_args(Kind))}"
         )
     return recording

@@ -5,21 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from auscult.real.clip import Clip, Found, Reader, Skip
 from auscult.real.containers import read_cat, read_rcc
-from auscult.real.labels import is_music, label_of
-from auscult.real.recording import RealSoundError
-from auscult.real.speech import files
+from auscult.real.labels import labelled
+from auscult.real.recording import Clip, Found, Reader, RealSoundError, Skip
+from auscult.real.speech import files, one
 
 _SUFFIXES = ("*.ogg", "*.wav", "*.flac", "*.mp3")
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-def _labelled(source: str, clip: Clip) -> Clip:
-    """`clip` with its label from the table, and with the kind that goes with it."""
-    label, family = label_of(source, clip.name)
-    music = is_music(source, clip.name)
-    return replace(clip, label=label, family=family, kind="music" if music else "effect")
 
 
 def samples(source: str, place: str, *, but: str = r"(?!)") -> Reader:
@@ -30,7 +22,7 @@ def samples(source: str, place: str, *, but: str = r"(?!)") -> Reader:
         for suffix in _SUFFIXES:
             for name, path in files(base, suffix):
                 if not re.search(but, name):
-                    yield _labelled(source, Clip(name=name, sound=path, kind="effect"))
+                    yield labelled(source, Clip(name=name, sound=path, kind="effect"))
 
     return read
 
@@ -54,7 +46,7 @@ def gcompris(folder: Path) -> Iterator[Found]:
             if name.endswith((".ogg", ".wav")):
                 short = re.sub(r"^/gcompris/src/(activities/)?|resource/", "", name)
                 clip = Clip(name=short.rsplit(".", 1)[0], sound=data, kind="effect")
-                yield _labelled("gcompris", clip)
+                yield labelled("gcompris", clip)
 
 
 def _licence(title: str) -> str:
@@ -66,7 +58,7 @@ def _licence(title: str) -> str:
 
 def opensfx(folder: Path) -> Iterator[Found]:
     """The sounds of a catalogue; each names title, author and licence."""
-    path = next((folder / "openttd-opensfx").rglob("opensfx.cat"))
+    path = one(folder / "openttd-opensfx", "**/opensfx.cat")
     for i, (title, data) in enumerate(read_cat(path.read_bytes(), path.name)):
         said = re.match(r'"([^"]*)"', title)
         text = said[1] if said else title
@@ -75,7 +67,7 @@ def opensfx(folder: Path) -> Iterator[Found]:
             continue
         words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
         clip = Clip(name=f"{i:02}-{words}", sound=data, kind="effect", licence=_licence(title))
-        yield _labelled("opensfx", clip)
+        yield labelled("opensfx", clip)
 
 
 def note_midi(name: str) -> int:

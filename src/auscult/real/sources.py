@@ -8,9 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from auscult.real.clip import Reader
 from auscult.real.packages import Package
-from auscult.real.recording import Split
+from auscult.real.recording import Reader, Split
 from auscult.real.sounds import (
     gcompris,
     opensfx,
@@ -106,6 +105,10 @@ _THINGS = (
     "ca", "da", "de", "el", "en", "es", "fi", "fr", "ga", "gl", "it", "lt", "nds", "nl", "nn",
     "pt", "ro", "ru", "sl", "sr", "sr@ijekavian", "sr@ijekavianlatin", "sr@latin", "sv", "uk", "wa",
 )  # fmt: skip
+_SYLLABLES: tuple[tuple[str, str, Split], ...] = (
+    ("5", "CC-BY-3.0", "train"),
+    ("3", "LGPL-3", "heldout"),
+)
 _UNSURE_VOICE = ("ru",)  # may be the Belarusian voice of another source
 
 SOURCES: tuple[Source, ...] = (
@@ -216,7 +219,7 @@ SOURCES: tuple[Source, ...] = (
             split=split,
             holds="Mandarin syllables with tone",
         )
-        for voice, licence, split in (("5", "CC-BY-3.0", "train"), ("3", "LGPL-3", "heldout"))
+        for voice, licence, split in _SYLLABLES
     ),
     Source(
         name="pocketsphinx",

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from auscult.real.clip import Clip, Found, Reader, Skip
+from auscult.real.labels import labelled
+from auscult.real.recording import Clip, Found, Reader, RealSoundError, Skip
 from auscult.real.texts import (
     Dialog,
     lua_dialogs,
@@ -28,10 +29,18 @@ FSDD_SPEAKERS = ("george", "jackson", "nicolas")
 
 
 def files(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
-    """Path below `folder` without suffix, and the file; in order. `suffix` is a pattern: "*.ogg"."""
+    """Path below `folder` without suffix, and the file, in order; `suffix` is such as "*.ogg"."""
     for path in sorted(folder.rglob(suffix)):
         if path.is_file():
             yield path.relative_to(folder).with_suffix("").as_posix(), path
+
+
+def one(folder: Path, pattern: str) -> Path:
+    """The first path below `folder` that fits. Raises `RealSoundError` where none does."""
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise RealSoundError(f"{folder} holds no {pattern}; the package is of another version")
+    return found[0]
 
 
 def _language(code: str) -> str:
@@ -39,15 +48,23 @@ def _language(code: str) -> str:
     return re.split(r"[_@]", code)[0]
 
 
-def _prompt(clip: Clip, note: str | None) -> Clip:
-    """`clip` with what the list of prompts notes about it; what is only a remark is no speech."""
+_SHARED = "a tone that the prompts of all languages share"
+
+
+def _prompt(clip: Clip, note: str | None) -> Found:
+    """`clip` with what the list of prompts notes about it; what is only a remark is no speech.
+
+    Tones are read from the English prompts alone: the others repeat them, on both sides.
+    """
     if note is None:
         return clip
     text = spoken(note)
     if text:
         doubtful = re.search(r"\[\s*\w+\s*\]", note) is not None  # "[that]": said or not
         return replace(clip, text=text, exact=not doubtful)
-    tone = re.search(r"beep|ton[eio]", note) is not None
+    if clip.language != "en":
+        return Skip(clip.name, _SHARED)
+    tone = re.search(r"beep|tone", note) is not None
     # Its voice and language are those of the folder, not of this clip.
     return replace(
         clip, kind="effect", speaker="", language="", label="beep" if tone else "",
@@ -60,9 +77,9 @@ def asterisk(language: str, speaker: str) -> Reader:
 
     def read(folder: Path) -> Iterator[Found]:
         base = folder / f"asterisk-core-sounds-{language}"
-        texts = prompts(next(base.rglob(f"core-sounds-{language}.txt.gz")))
-        (voice,) = (folder / f"asterisk-core-sounds-{language}-g722").glob(
-            "usr/share/asterisk/sounds/*/"
+        texts = prompts(one(base, f"**/core-sounds-{language}.txt.gz"))
+        voice = one(
+            folder / f"asterisk-core-sounds-{language}-g722", "usr/share/asterisk/sounds/*/"
         )
         for name, path in files(voice, "*.g722"):
             digit = re.fullmatch(r"digits/(\d)", name)
@@ -79,16 +96,16 @@ def old_prompts(package: str, language: str, speaker: str) -> Reader:
     """Prompts of 8 kHz without a list of texts; the digits are known by their names."""
 
     def read(folder: Path) -> Iterator[Found]:
-        (voice,) = (folder / package).glob("usr/share/asterisk/sounds/*/")
+        voice = one(folder / package, "usr/share/asterisk/sounds/*/")
         for suffix, code in (("*.gsm", "gsm"), ("*.wav", "")):
             for name, path in files(voice, suffix):
                 digit = re.fullmatch(r"digits/(\d)", name)
-                tone = re.fullmatch(r"beep|beeperr|(a|de)scending-2tone", name)
+                if re.fullmatch(r"beep|beeperr|(a|de)scending-2tone", name):
+                    yield Skip(name, _SHARED)
+                    continue
                 yield Clip(
-                    name=name, sound=path, code=code, kind="effect" if tone else "speech",
-                    speaker="" if tone else speaker, language="" if tone else language,
-                    digit=digit[1] if digit else "", label="beep" if tone else "",
-                    family="signal" if tone else "",
+                    name=name, sound=path, code=code, kind="speech", speaker=speaker,
+                    language=language, digit=digit[1] if digit else "",
                 )  # fmt: skip
 
     return read
@@ -139,7 +156,7 @@ def fillets_english(folder: Path) -> Iterator[Found]:
             text = dialog.english if dialog and tongue == ["de"] else ""
             yield Clip(name=name, sound=path, kind="speech", language=tongue[0], text=text)
         else:
-            yield Clip(name=name, sound=path, kind="effect")
+            yield labelled("fillets-en", Clip(name=name, sound=path, kind="effect"))
 
 
 def klettres(code: str, *, exact: bool = True) -> Reader:
