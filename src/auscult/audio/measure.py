@@ -260,14 +260,14 @@ def f0_median_hz(x: Audio, *, low_hz: float = 60.0, high_hz: float = 1100.0) -> 
 
 
 def steady_notes(
-    x: Audio, *, tolerance_st: float = 0.5, min_length_s: float = 0.08
+    x: Audio, *, tolerance_st: float = 0.5, min_length_s: float = 0.08, periodicity: float = 0.8
 ) -> list[tuple[float, float, float]]:
     """Stretches of one pitch: (start in s, end in s, hertz), legato notes apart.
 
     A note ends where the pitch leaves the running median by more than `tolerance_st` or where the
     sound is no longer periodic, so no silence is needed between two notes.
     """
-    track = f0_track(x, window_s=0.04).voiced(periodicity=0.8)
+    track = f0_track(x, window_s=0.04).voiced(periodicity=periodicity)
     st = semitones(track.hz)
     found: list[tuple[float, float, float]] = []
     begin = 0

@@ -5,7 +5,7 @@ them optional. The nine spoken tasks need the extra `[speech]`, and are left out
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -37,21 +37,40 @@ def _clips(key: str) -> tuple[Audio, ...]:
     return made(key).clips
 
 
-def load(folder: Path) -> list[Question]:
-    """Held-out items of every task. Raises `ValueError` for a setting that does not exist."""
-    settings = {"n": str(PER_TASK), "level": "1", "tasks": "+".join(available())}
-    for part in str(folder).split(",") if str(folder) not in ("", ".") else []:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which items are asked for. Example: Wanted(n=50, level=2, tasks=("tempo", "meter"))."""
+
+    n: int
+    level: int
+    tasks: tuple[str, ...]
+
+
+def wanted(settings: Path, *, n: int, tasks: tuple[str, ...]) -> Wanted:
+    """What "n=50,level=2,tasks=tempo+meter" asks for, with what is usual where it says nothing.
+
+    Raises `ValueError` for a setting that does not exist.
+    """
+    found = {"n": str(n), "level": "1", "tasks": "+".join(tasks)}
+    for part in str(settings).split(",") if str(settings) not in ("", ".") else []:
         name, equal, value = part.partition("=")
-        if name not in settings or not equal:
+        if name not in found or not equal:
             raise ValueError(
                 f"the gym takes settings in place of a folder, such as n=50,level=2,"
-                f"tasks=tempo+meter; got {part!r}"
+                f"tasks={'+'.join(tasks[:2])}; got {part!r}"
             )
-        settings[name] = value
-    n, level = _number(settings, "n"), _number(settings, "level")
-    tasks = dict.fromkeys(settings["tasks"].split("+"))
-    keys = [f"{t}/heldout/{level}/{i}" for t in tasks for i in range(n)]
-    return [_question(key) for key in keys]
+        found[name] = value
+    return Wanted(
+        n=_number(found, "n"), level=_number(found, "level"),
+        tasks=tuple(dict.fromkeys(found["tasks"].split("+"))),
+    )  # fmt: skip
+
+
+def load(folder: Path) -> list[Question]:
+    """Held-out items of every task. Raises `ValueError` for a setting that does not exist."""
+    asked = wanted(folder, n=PER_TASK, tasks=available())
+    keys = [f"{t}/heldout/{asked.level}/{i}" for t in asked.tasks for i in range(asked.n)]
+    return [question_of("gym", key) for key in keys]
 
 
 def _number(settings: Mapping[str, str], name: str) -> int:
@@ -65,10 +84,11 @@ def available() -> tuple[str, ...]:
     return tuple(t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS)
 
 
-def _question(key: str) -> Question:
+def question_of(suite: str, key: str, cluster: str = "") -> Question:
+    """The item of a key as a question of a suite; its sound is made when it is read."""
     item = told(key)
     return Question(
-        key=f"gym/{key}",
+        key=f"{suite}/{key}",
         text=item.question,
         sounds=tuple(
             Sound(name=f"{key}#{i}", read=lambda i=i: _clips(key)[i])
@@ -78,21 +98,23 @@ def _question(key: str) -> Question:
         options=item.options,
         task=item.task,
         groups={"task": item.task},
+        cluster=cluster,
         transcript=str(item.facts.get("words", "")),
         caption=twin(item),
-        extra={"features": item.features},
+        extra={"features": item.features, "item": key},
     )
 
 
-def _word(question: Question) -> Worded:
-    item = told(question.key.removeprefix("gym/"))
+def word(question: Question) -> Worded:
+    """The question as the gym's models were taught to hear it."""
+    item = told(question.extra["item"])
     asked = question_text(item)
     return Worded(after=asked.replace(item.question, question.text, 1))
 
 
 def mark(question: Question, answer: Answer) -> Mark:
     """The gym's own score is both: it takes one unambiguous answer and nothing around it."""
-    item = told(question.key.removeprefix("gym/"))
+    item = told(question.extra["item"])
     right = score_answer(item, answer.text)
     choice = chosen_option(answer.text, item.options)
     said = normalise(choice if choice is not None else answer.text)
@@ -106,7 +128,7 @@ SUITE = Suite(
     source="this repository",
     fetch="pip install 'auscult[speech]'  # nothing to fetch; spoken tasks need espeak-ng",
     load=load,
-    prompts={"auscult": Prompt(word=_word, temperature=0.0, max_tokens=2048)},
+    prompts={"auscult": Prompt(word=word, temperature=0.0, max_tokens=2048)},
     mark=mark,
     made=True,
 )

@@ -12,6 +12,7 @@ from auscult.bench import (
     mmar,
     mmau,
     mmsu,
+    real,
     spoken_digits,
     spoken_mqa,
     step_eval_360,
@@ -25,6 +26,7 @@ from auscult.bench.question import Question, Suite
 
 _ALL = (
     gym.SUITE,
+    real.SUITE,
     # the report's five
     big_bench_audio.SUITE,
     spoken_mqa.SUITE,
@@ -61,9 +63,9 @@ def questions(suite: Suite, data: Path | None) -> list[Question]:
     """The suite's questions; the protocols of a run share them as long as no file below `data`
     changes. Raises `ValueError` with the command that fetches them where they are not there."""
     here = data or Path("data") / suite.name
-    if suite.made:  # is made, not read
-        return suite.load(data or Path())
     try:
+        if suite.made:  # is made, not read
+            return suite.load(data or Path())
         if not here.exists():
             raise MissingData(f"{here} does not exist")
         return list(_shared(suite, here))

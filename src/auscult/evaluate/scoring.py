@@ -71,12 +71,12 @@ def heard_scores(question: Question, answer: Answer, files: Sequence[str]) -> di
     """
     if not files or not answer.thought:
         return {}
-    gym = question.key.startswith("gym/")
+    item = question.extra.get("item", "")
     scores, findings = score(
         answer.thought, _ears(tuple(files)),
         features=question.extra.get("features", ()), answer=answer.text,
         options=question.options, question=question.text,
-        others=others(question.key.removeprefix("gym/")) if gym else (),
+        others=others(item) if item else (),
     )  # fmt: skip
     told = {f.claim.key: f for f in findings if not f.claim.negated}
     return {

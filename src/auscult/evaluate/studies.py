@@ -75,6 +75,19 @@ def _corruptions(base: Protocol, extent: Extent, questions: Sequence[Question]) 
     return [base, *(replace(base, corruption=name, verify=False) for name in names)]
 
 
+def _only(family: str, base: Protocol) -> list[Protocol]:
+    names = [name for name, c in CORRUPTIONS.items() if c.family == family]
+    return [base, *(replace(base, corruption=name, verify=False) for name in names)]
+
+
+def _position(base: Protocol, extent: Extent, questions: Sequence[Question]) -> list[Protocol]:
+    return _only("position", base)
+
+
+def _noise(base: Protocol, extent: Extent, questions: Sequence[Question]) -> list[Protocol]:
+    return _only("pink", base)
+
+
 def _voices(base: Protocol, extent: Extent, questions: Sequence[Question]) -> list[Protocol]:
     names = extent.voices or tuple(SPEAKERS)
     return [base, *(replace(base, voice=name, verify=False) for name in names)]
@@ -92,12 +105,15 @@ STUDIES: dict[str, Study] = {
     "selectors": _selectors,
     "decoding": _decoding,
     "corruptions": _corruptions,
+    "position": _position,
+    "noise": _noise,
     "voices": _voices,
     "languages": _languages,
 }
 """name -> protocols: the suite as it is; with something in place of the sound; by budget of
-thought; a pool of samples for the selectors; audio-aware decoding by strength; spoilt sound; spoken
-by other voices; asked in other languages."""
+thought; a pool of samples for the selectors; audio-aware decoding by strength; spoilt sound; the
+sound elsewhere in its recording; pink noise by ratio; spoken by other voices; asked in other
+languages."""
 
 
 def protocols(

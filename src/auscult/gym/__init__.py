@@ -10,7 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from auscult.gym import conflict, events, harmony, reason, rhythm, scenes, speech, tones, voices
+from auscult.gym.recorded import RECORDED, make_recorded
 from auscult.gym.surround import one_gain, surround
+from auscult.real.recording import Split
 from auscult.types import Item, Task
 
 GYM_VERSION = 2
@@ -96,14 +98,20 @@ def make(
     Raises `ValueError` for an unknown task, split or a level below 1, and `SpeechUnavailable` for
     spoken tasks without the extra.
     """
-    if task not in TASKS:
-        raise ValueError(f"unknown task {task!r}; `auscult gym list` shows all {len(TASKS)}")
+    if task not in TASKS and task not in RECORDED:
+        count = len(TASKS) + len(RECORDED)
+        raise ValueError(f"unknown task {task!r}; `auscult gym list` shows all {count}")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")
     if level < 1:
         raise ValueError(f"level is {level}; the easiest level is 1")
     seed = [GYM_VERSION, zlib.crc32(task.encode()), SPLITS[split], level, index]
-    item = TASKS[task](np.random.default_rng(seed), level)
+    rng = np.random.default_rng(seed)
+    if task in RECORDED:
+        side: Split = "heldout" if split == "heldout" else "train"
+        item = make_recorded(task, rng, index=index, split=side, level=level)
+    else:
+        item = TASKS[task](rng, level)
     item = replace(item, key=f"{task}/{split}/{level}/{index}", task=task)
     if bare:
         return replace(item, clips=one_gain(item.clips, 0.0))

@@ -1,5 +1,7 @@
 """Answers about notes, chords and rhythm, found again in the samples."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -25,6 +27,16 @@ def midi(hz: float) -> float:
     return 69 + 12 * float(np.log2(hz / 440))
 
 
+def steady(x: Audio) -> list[float]:
+    """Pitch of each stretch of one pitch, neighbours of one pitch together: notes of an instrument
+    that rings on or speaks slowly have no onsets, but no two that follow each other are equal."""
+    found: list[float] = []
+    for _, _, hz in measure.steady_notes(x, tolerance_st=0.7, min_length_s=0.12, periodicity=0.6):
+        if not found or abs(found[-1] - midi(hz)) > 0.5:
+            found.append(midi(hz))
+    return found
+
+
 def notes(x: Audio) -> list[float]:
     """Pitch of each separate note, as a MIDI number with its fraction: from one onset to the next,
     because in a room the silence between two notes is filled."""
@@ -34,52 +46,55 @@ def notes(x: Audio) -> list[float]:
     return [midi(measure.f0_median_hz(part)) for part in parts]
 
 
-def _midis(item: Item) -> list[int]:
-    return [round(m) for m in notes(item.clips[0])]
+HearNotes = Callable[[Audio], list[float]]
 
 
-def name_note(item: Item) -> str:
+def _midis(item: Item, hear: HearNotes = notes) -> list[int]:
+    return [round(m) for m in hear(item.clips[0])]
+
+
+def name_note(item: Item, hear: HearNotes = notes) -> str:
     """Pitch of the first sound, on the grid of semitones."""
-    return note_name(_midis(item)[0])
+    return note_name(_midis(item, hear)[0])
 
 
-def note_count(item: Item) -> str:
+def note_count(item: Item, hear: HearNotes = notes) -> str:
     """Number of stretches between silences."""
-    return str(len(_midis(item)))
+    return str(len(_midis(item, hear)))
 
 
-def highest_note(item: Item) -> str:
+def highest_note(item: Item, hear: HearNotes = notes) -> str:
     """Place of the highest or lowest measured pitch."""
-    pitch = notes(item.clips[0])
+    pitch = hear(item.clips[0])
     return ORDINALS[int(np.argmax(pitch) if "highest" in item.question else np.argmin(pitch))]
 
 
-def pitch_direction(item: Item) -> str:
+def pitch_direction(item: Item, hear: HearNotes = notes) -> str:
     """Which of the two measured pitches is higher."""
-    first, second = notes(item.clips[0])[:2]
+    first, second = hear(item.clips[0])[:2]
     return "higher" if second > first else "lower"
 
 
-def interval(item: Item) -> str:
+def interval(item: Item, hear: HearNotes = notes) -> str:
     """Distance of the two pitches on the grid of semitones."""
-    first, second = _midis(item)[:2]
+    first, second = _midis(item, hear)[:2]
     return str(abs(second - first))
 
 
-def contour(item: Item) -> str:
+def contour(item: Item, hear: HearNotes = notes) -> str:
     """Sign of each step between measured pitches."""
-    return " ".join("up" if step > 0 else "down" for step in np.diff(notes(item.clips[0])))
+    return " ".join("up" if step > 0 else "down" for step in np.diff(hear(item.clips[0])))
 
 
-def count_higher(item: Item) -> str:
+def count_higher(item: Item, hear: HearNotes = notes) -> str:
     """Pitches that lie more than a quarter tone above the first."""
-    first, *rest = notes(item.clips[0])
+    first, *rest = hear(item.clips[0])
     return str(sum(m > first + 0.5 for m in rest))
 
 
-def sort_tones(item: Item) -> str:
+def sort_tones(item: Item, hear: HearNotes = notes) -> str:
     """Places in the order of their measured pitch."""
-    return " ".join(str(int(i) + 1) for i in np.argsort(notes(item.clips[0])))
+    return " ".join(str(int(i) + 1) for i in np.argsort(hear(item.clips[0])))
 
 
 def chord_quality(item: Item) -> str:
@@ -90,15 +105,15 @@ def chord_quality(item: Item) -> str:
     return next((kind for kind, shape in CHORDS.items() if shape == steps), "")
 
 
-def scale_mode(item: Item) -> str:
+def scale_mode(item: Item, hear: HearNotes = notes) -> str:
     """Distance from the lowest note to the third lowest: 4 semitones or 3."""
-    midis = sorted(_midis(item))
+    midis = sorted(_midis(item, hear))
     return "major" if midis[2] - midis[0] == 4 else "minor"
 
 
-def melody_changed(item: Item) -> str:
+def melody_changed(item: Item, hear: HearNotes = notes) -> str:
     """Do all pitches of the two clips agree within a quarter tone?"""
-    first, second = (notes(clip) for clip in item.clips)
+    first, second = (hear(clip) for clip in item.clips)
     same = len(first) == len(second) and np.allclose(first, second, atol=0.5)
     return "same" if same else "different"
 

@@ -47,10 +47,14 @@ class Player:
 ChoosePlayer = Callable[[np.random.Generator], Player]
 
 
-def note_times(rng: np.random.Generator, n: int) -> tuple[float, list[float]]:
+def note_times(
+    rng: np.random.Generator,
+    n: int,
+    length_s: tuple[float, float] = (0.22, 0.3),
+    gap_s: tuple[float, float] = (0.04, 0.09),
+) -> tuple[float, list[float]]:
     """(length, starts) in seconds of n notes: evenly, but for a rest now and then."""
-    length = rng.uniform(0.22, 0.3)
-    gap = rng.uniform(0.04, 0.09)
+    length, gap = rng.uniform(*length_s), rng.uniform(*gap_s)
     starts, at = [], 0.05
     for _ in range(n):
         starts.append(at)
