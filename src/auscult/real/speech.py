@@ -217,6 +217,10 @@ def _bare(text: str) -> str:
     return bare
 
 
+_OTHERWISE = frozenset({"en/chimp", "en/hen", "en/nandou"})
+"""Names whose text is not what is said: "chimp" for chimpanzee, "hen" for brown hen, "nandu"."""
+
+
 def tuxpaint_names(code: str, *, exact: bool) -> Reader:
     """Names of stamps in one language; English says the bare noun where the text has an article."""
 
@@ -229,10 +233,11 @@ def tuxpaint_names(code: str, *, exact: bool) -> Reader:
                     continue
                 text = stamp_texts(base / f"{match['stem']}.txt").get(code, "")
                 digit = re.fullmatch(r"symbols/math/(\d)", match["stem"])
+                known = exact and f"{code}/{Path(match['stem']).name}" not in _OTHERWISE
                 yield Clip(
                     name=name, sound=path, kind="speech", language=_language(code),
                     text=_bare(text) if code == "en" or digit else text,
-                    exact=bool(text) and (exact or digit is not None),
+                    exact=bool(text) and (known or digit is not None),
                     digit=digit[1] if digit else "", speaker=f"tuxpaint-{code}",
                 )  # fmt: skip
 
