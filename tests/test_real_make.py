@@ -204,6 +204,23 @@ def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path):
         assert np.array_equal(load(cache, r), load(tmp_path / "a", r))
 
 
+def test_sung_notes_come_from_a_clone_of_any_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository = tmp_path / "notes"
+    (repository / "x" / "mono").mkdir(parents=True)
+    for name in ("mono/C3.wav", "read.me"):
+        (repository / "x" / name).write_bytes(encoded(tone(130.8)))
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "notes"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    monkeypatch.chdir(tmp_path)
+    places = Places(cache=tmp_path / "cache", vocobox="notes")
+    (note,) = make.make(places, ("vocobox",), processes=1).recordings
+    assert (note.label, note.midi, note.file) == ("C3", 48, "clips/vocobox/x/mono/C3.flac")
+    assert len(list((tmp_path / "cache" / "unpacked").rglob("*.*"))) == 1
+
+
 # --- the table
 
 TRAIN = {
