@@ -218,7 +218,8 @@ def test_names_and_digits_of_stamps(tmp_path: Path):
         "symbols/math/5.txt": "Five.\nfr.utf8=Cinq.\nzh_TW.utf8=五\n".encode(),
         **dict.fromkeys(("animals/crow_desc.ogg", "animals/crow_desc_fr.ogg", "animals/crow.ogg",
                          "symbols/math/5_desc_fr.ogg", "symbols/math/5_fr.ogg",
-                         "symbols/math/5.ogg", "symbols/math/5_zh_tw.ogg"), b""),
+                         "symbols/math/5.ogg", "symbols/math/5_zh_tw.ogg",
+                         "space/apollo_lander.ogg"), b""),
     })  # fmt: skip
     english, french = clips_of("tuxpaint-en", tmp_path), clips_of("tuxpaint-fr", tmp_path)
     assert [(c.text, c.exact) for c in english.values()] == [("crow", True)]
@@ -228,6 +229,9 @@ def test_names_and_digits_of_stamps(tmp_path: Path):
     assert {n.split("/")[-1]: (c.text, c.language, c.digit) for n, c in symbols.items()} == {
         "5": ("Five", "en", "5"), "5_fr": ("Cinq", "fr", "5"), "5_zh_tw": ("五", "zh", "5"),
     }  # fmt: skip
+    assert list(of_name("tuxpaint-effects").read(tmp_path))[1:] == [
+        Skip("space/apollo_lander", "also in a held-out source")
+    ]
     assert list(clips_of("tuxpaint-effects", tmp_path)) == ["animals/crow"]
 
 
@@ -289,6 +293,16 @@ def test_the_digest_is_that_of_the_samples_not_of_the_file():
     wav, flac = decode(encoded(tone())), decode(encoded(tone(), "FLAC"))
     assert wav.md5 == flac.md5 != decode(encoded(tone(441.0))).md5
     assert decode(encoded(tone(), rate=8000)).md5 != wav.md5
+
+
+def test_a_constant_offset_is_taken_off_and_a_lopsided_stroke_is_left():
+    rest = np.concatenate([np.zeros(2000), tone(seconds=0.2), np.zeros(2000)])
+    moved = decode(encoded(rest * 0.8 + 0.1)).samples
+    assert np.abs(moved[:1000]).max() < 1e-3 and np.abs(moved - 0.8 * rest).max() < 1e-3
+    stroke = np.concatenate([np.exp(-np.arange(2000) / 200), np.zeros(4000)])
+    assert np.abs(decode(encoded(stroke)).samples - stroke).max() < 1e-3
+    with pytest.raises(LeftOut, match="silent"):
+        decode(encoded(np.full(8000, 0.3)))
 
 
 def test_g722_and_gsm_are_decoded_to_their_length(tmp_path: Path):

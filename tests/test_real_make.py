@@ -204,6 +204,23 @@ def test_killed_in_the_middle_it_comes_to_the_same(tmp_path: Path):
         assert np.array_equal(load(cache, r), load(tmp_path / "a", r))
 
 
+def test_sung_notes_come_from_a_clone_of_any_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository = tmp_path / "notes"
+    (repository / "x" / "mono").mkdir(parents=True)
+    for name in ("mono/C3.wav", "read.me"):
+        (repository / "x" / name).write_bytes(encoded(tone(130.8)))
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "notes"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    monkeypatch.chdir(tmp_path)
+    places = Places(cache=tmp_path / "cache", vocobox="notes")
+    (note,) = make.make(places, ("vocobox",), processes=1).recordings
+    assert (note.label, note.midi, note.file) == ("C3", 48, "clips/vocobox/x/mono/C3.flac")
+    assert len(list((tmp_path / "cache" / "unpacked").rglob("*.*"))) == 1
+
+
 # --- the table
 
 TRAIN = {
@@ -264,7 +281,9 @@ def test_tables_show_what_is_there_and_what_is_not():
 
 def test_a_check_agrees_with_right_labels_and_not_with_wrong_ones(tmp_path: Path):
     assert check.close("seven of clubs", " 7 of clubs.") and not check.close("seven", "eleven")
-    assert check.plain("It's 5!") == "itsfive"
+    assert check.plain("It's eighty!") == check.plain("it is 80")
+    nearest = check._nearest_of(["cuckoo", "crow", "bee"])
+    assert nearest("cuckoo", "Pucco.") and not nearest("crow", "Pucco.") and not nearest("bee", "x")
     x = tone(440.0 * 2 ** (1 / 12), 1.0)
     assert check.pitch_midi(x) == pytest.approx(70, abs=0.05)
     assert np.isnan(check.pitch_midi(np.zeros(16_000, np.float32)))

@@ -16,15 +16,16 @@ from auscult.types import Audio
 
 LEAST_S, MOST_S = 0.15, 25.0  # clips that are kept
 SILENT = 1e-3  # a peak below this (-60 dB) is silence
+OFFSET = 1e-3  # a rest position further than this from zero is a fault of the recording
 _FULL = 32767 / 32768  # the highest 16-bit sample
 
 
 class Decoded(NamedTuple):
-    """Samples as they lie in the package: float32, channels averaged."""
+    """Samples as they lie in the package: float32, channels averaged, around zero."""
 
     samples: Audio
     rate: int  # per second
-    md5: str  # of the samples as 16-bit numbers, and of the rate
+    md5: str  # of the rate and the samples as 16-bit numbers, before they are centred
 
     @property
     def seconds(self) -> float:
@@ -112,10 +113,14 @@ def decode(sound: Path | bytes, code: str = "") -> Decoded:
     _check_length(len(mono) / rate)
     if len(mono) < LEAST_S * rate:
         raise LeftOut(f"shorter than {LEAST_S:g} s")
-    if np.abs(mono).max() < SILENT:
-        raise LeftOut("silent")
     whole = np.round(mono * 32768).astype("<i4").tobytes()
-    return Decoded(mono, rate, hashlib.md5(b"%d " % rate + whole).hexdigest())
+    digest = hashlib.md5(b"%d " % rate + whole).hexdigest()
+    # The median, unlike the mean, is at rest in a clip of one lopsided stroke and silence.
+    rest = np.float32(np.median(mono))
+    centred = mono - rest if abs(rest) > OFFSET else mono
+    if np.abs(centred).max() < SILENT:
+        raise LeftOut("silent")
+    return Decoded(centred, rate, digest)
 
 
 def write_flac(path: Path, decoded: Decoded) -> float:

@@ -28,7 +28,9 @@ from auscult.real.sources import FONTS, SOURCES, Source, of_name, split_of
 MOST_PROCESSES = 2
 SUMMARY = "summary.json"
 TWIN = "the same samples as another clip"
-_BESIDE = ("check.py", "commands.py", "fonts.py", "make.py", "programs.py", "__init__.py")
+_BESIDE = (
+    "check.py", "commands.py", "fonts.py", "make.py", "packages.py", "programs.py", "__init__.py",
+)  # fmt: skip
 """Files of this package that do not change what a source yields."""
 
 

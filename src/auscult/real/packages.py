@@ -175,6 +175,8 @@ def _npm(package: Package, places: Places, folder: Path) -> None:
 def _git(package: Package, places: Places, folder: Path) -> None:
     otherwise = f"clone it by hand and say --{package.name} FOLDER"
     given = places.vocobox or package.where
+    if Path(given).exists():
+        given = str(Path(given).resolve())  # git runs in another folder
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         _run(["git", "clone", "--quiet", "--bare", "--depth", "1", given, made], folder, otherwise)
         archive = Path(made) / "archive.tar"
