@@ -12,6 +12,7 @@ import numpy as np
 from auscult.audio import measure
 from auscult.audio.synth import NOTE_NAMES
 from auscult.gym import rederive_music as music
+from auscult.gym import rederive_sounds as sounds
 from auscult.gym.base import ORDINALS
 from auscult.gym.recorded.voices import REGISTERS_HZ
 from auscult.types import Audio, Item
@@ -29,18 +30,6 @@ def _who_higher(item: Item) -> str:
     hz = measure.f0_track(item.clips[0], high_hz=500).voiced().hz
     third = max(1, len(hz) // 3)
     return "first" if np.median(hz[:third]) > np.median(hz[-third:]) else "second"
-
-
-def _rest_db(x: Audio) -> float:
-    """How far the quietest tenth of the clip lies under its loudest."""
-    level = measure.envelope_db(x, 0.02, 0.01)
-    return float(np.percentile(level, 95) - np.percentile(level, 10))
-
-
-def _noisier(item: Item) -> str:
-    """The clip whose pauses lie less far under its speech."""
-    first, second = (_rest_db(clip) for clip in item.clips)
-    return "first" if first < second else "second"
 
 
 def _count(item: Item) -> str:
@@ -101,7 +90,7 @@ def _form(item: Item) -> str:
 PROOFS: dict[str, Callable[[Item], str]] = {
     "real_register": _register,
     "real_who_higher": _who_higher,
-    "real_noisier": _noisier,
+    "real_noisier": sounds.noisier_clip,
     "real_event_count": _count,
     "real_loudest": _loudest,
     "real_key": _key,
