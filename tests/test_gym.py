@@ -15,7 +15,18 @@ from scipy.stats import binom, chisquare
 from auscult import gym
 from auscult.audio import speech, synth
 from auscult.audio.synth import SAMPLE_RATE
-from auscult.gym import commands, conflict, events, harmony, reason, rhythm, scenes, tones, voices
+from auscult.gym import (
+    commands,
+    conflict,
+    events,
+    harmony,
+    manner,
+    reason,
+    rhythm,
+    scenes,
+    tones,
+    voices,
+)
 from auscult.gym import speech as spoken_tasks
 from auscult.gym.rederive import REDERIVE, agreement, rederive
 from auscult.gym.rederive_sounds import asked
@@ -23,7 +34,7 @@ from auscult.gym.score import distractors, normalise, score_answer
 from auscult.types import Item
 
 TASKS = [t for t in gym.TASKS if t not in gym.SPEECH_TASKS or speech.available()]
-MODULES = (conflict, events, harmony, reason, rhythm, scenes, spoken_tasks, tones, voices)
+MODULES = (conflict, events, harmony, manner, reason, rhythm, scenes, spoken_tasks, tones, voices)
 
 
 def count_for(task: str) -> int:

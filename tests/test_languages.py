@@ -29,7 +29,7 @@ NAMES = re.compile(r"\b(" + "|".join({*EVENTS, *PLURAL.values()}) + r")\b")
 
 @pytest.fixture(scope="module")
 def asked() -> Iterator[dict[str, set[str]]]:
-    """All wordings of all 49 tasks over many seeds and three levels; their sound is left out."""
+    """All wordings of all tasks over many seeds and three levels; their sound is left out."""
     found: dict[str, set[str]] = defaultdict(set)
     quiet = np.full(4800, 0.1, dtype=np.float32)
     task = ""

@@ -15,7 +15,11 @@ from auscult.model.weights import SHIPPED, locate, open_model
 from auscult.train.rollout import Asking, conversation
 from auscult.types import Item, Reply
 
-TASKS = [t for t in gym.TASKS if speech.available() or t not in gym.SPEECH_TASKS]
+TASKS = [
+    t for t in gym.TASKS
+    if (speech.available() or t not in gym.SPEECH_TASKS) and not t.startswith("manner")
+]  # fmt: skip
+"""What the shipped models were taught: no manner of speaking, and sounds that begin at once."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def answered(
     engine: Engine, tasks: Sequence[str], n: int, sound: str = "own"
 ) -> tuple[list[Item], list[Reply]]:
     """The first n held-out items of each task and the replies to them."""
-    items = [gym.make(task, i, split="heldout") for task in tasks for i in range(n)]
+    items = [gym.make(task, i, split="heldout", bare=True) for task in tasks for i in range(n)]
     return items, engine.reply([conversation(item, Asking(sound=sound)) for item in items])
 
 

@@ -1,7 +1,7 @@
 """The acoustic gym as a benchmark: held-out items, made on the spot, with exact truth.
 
 There are no files. In place of a folder stand settings: "n=20,level=1,tasks=tempo+meter", each of
-them optional. The nine spoken tasks need the extra `[speech]`, and are left out without it.
+them optional. The spoken tasks need the extra `[speech]`, and are left out without it.
 """
 
 from collections.abc import Mapping
@@ -124,7 +124,7 @@ def mark(question: Question, answer: Answer) -> Mark:
 
 SUITE = Suite(
     name="gym",
-    about="the acoustic gym's held-out items: 49 tasks with exact truth, made on the spot",
+    about="the acoustic gym's held-out items: 52 tasks with exact truth, made on the spot",
     source="this repository",
     fetch="pip install 'auscult[speech]'  # nothing to fetch; spoken tasks need espeak-ng",
     load=load,

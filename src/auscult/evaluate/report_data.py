@@ -39,6 +39,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "breathiness",
     ),
     "spoken words": ("spoken_digit", "largest_digit", "spoken_arithmetic", "spoken_logic"),
+    "manner of speaking": ("manner_question", "manner_mood", "manner_tremor"),
     "words against sound": (
         "conflict_count", "conflict_whisper", "conflict_pitch", "conflict_rate",
         "conflict_background",

@@ -9,7 +9,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from auscult.gym import conflict, events, harmony, reason, rhythm, scenes, speech, tones, voices
+from auscult.gym import (
+    conflict,
+    events,
+    harmony,
+    manner,
+    reason,
+    rhythm,
+    scenes,
+    speech,
+    tones,
+    voices,
+)
 from auscult.gym.recorded import RECORDED, make_recorded
 from auscult.gym.surround import one_gain, surround
 from auscult.real.recording import Split
@@ -71,6 +82,10 @@ TASKS: dict[str, Task] = {
     "largest_digit": speech.largest_digit,
     "spoken_arithmetic": speech.spoken_arithmetic,
     "spoken_logic": speech.spoken_logic,
+    # manner of speaking: extra [speech]
+    "manner_question": manner.asked_or_stated,
+    "manner_mood": manner.excited_or_calm,
+    "manner_tremor": manner.trembling_speech,
     # words against sound: extra [speech]
     "conflict_count": conflict.conflict_count,
     "conflict_whisper": conflict.conflict_whisper,
@@ -79,9 +94,8 @@ TASKS: dict[str, Task] = {
     "conflict_background": conflict.conflict_background,
 }
 
-SPEECH_TASKS = frozenset(name for name in TASKS if name.startswith(("spoken", "conflict"))) | {
-    "largest_digit"
-}
+SPOKEN = ("spoken", "largest_digit", "manner", "conflict")
+SPEECH_TASKS = frozenset(name for name in TASKS if name.startswith(SPOKEN))
 """Tasks that need the extra `[speech]`."""
 
 SPLITS = {"train": 0, "heldout": 1}

@@ -13,6 +13,7 @@ from auscult import gym
 from auscult.audio import speech
 from auscult.audio.io import write_audio
 from auscult.gym import render
+from auscult.real.bank import available as real_sound
 from auscult.types import Item
 
 
@@ -35,10 +36,19 @@ def list_tasks() -> None:
         if task in gym.SPEECH_TASKS and not speech.available():
             print(f"{task:20} needs the extra 'speech': pip install 'auscult[speech]'")
             continue
-        item = gym.make(task, 0)
-        options = f" ({', '.join(item.options)})" if item.options else ""
-        print(f"{task:20} {item.question}{options} -> {item.answer}")
-    print(f"{len(gym.TASKS)} tasks, {len(gym.SPEECH_TASKS)} of them with spoken words")
+        _print_example(gym.make(task, 0))
+    print(f"{len(gym.TASKS)} tasks, {len(gym.SPEECH_TASKS)} of them with spoken words\n")
+    for task, recorded in gym.RECORDED.items():
+        if real_sound():
+            _print_example(gym.make(task, 0, split=recorded.splits[0]))
+        else:
+            print(f"{task:20} needs real sound: make real-sound")
+    print(f"{len(gym.RECORDED)} tasks with real sound")
+
+
+def _print_example(item: Item) -> None:
+    options = f" ({', '.join(item.options)})" if item.options else ""
+    print(f"{item.task:20} {item.question}{options} -> {item.answer}")
 
 
 def _record(item: Item, files: list[str]) -> dict[str, object]:

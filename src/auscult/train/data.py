@@ -175,19 +175,26 @@ def read_kept(file: str) -> list[tuple[str, str]]:
     return found
 
 
+TRAINED = tuple(name for name, task in gym.RECORDED.items() if "train" in task.splits)
+"""Tasks with real sound that training has sound for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
     """What the stream is made of.
 
     kinds: (name in KINDS or OTHER_KINDS, weight). kept: file of kept replies, for the kind of that
     name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
-    often. level_2: share of items of difficulty 2. drills: share of listening drills, which are
+    often. real: share of items with real sound, from `real_tasks`. level_2: share of items of
+    difficulty 2. drills: share of listening drills, which are
     always captions. manifest: file of a user's own recordings and questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
     kinds: tuple[tuple[str, float], ...]
     tasks: tuple[str, ...] = tuple(gym.TASKS)
+    real: float = 0.0
+    real_tasks: tuple[str, ...] = TRAINED
     level_2: float = 0.2
     drills: float = 0.0
     denial: float = 0.3
@@ -223,7 +230,10 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
     if known:
         item = fetch(pick(rng, known))
     else:
-        item = gym.make(pick(rng, mixture.tasks), index + seed * 1_000_000_000, level=level)
+        # No draw where there is no choice: streams that never had real sound stay as they were.
+        real = mixture.real > 0 and rng.random() < mixture.real
+        tasks = mixture.real_tasks if real else mixture.tasks
+        item = gym.make(pick(rng, tasks), index + seed * 1_000_000_000, level=level)
     return KINDS[kind](item, rng)
 
 

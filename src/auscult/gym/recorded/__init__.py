@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from auscult.gym import harmony, reason, tones
-from auscult.gym.recorded import events, notes, pieces, voices, words
+from auscult.gym.recorded import events, mixtures, notes, pieces, voices, words
 from auscult.gym.recorded.task import Played, Recorded, dealt, drawn
 from auscult.real.bank import Bank, bank
 from auscult.real.recording import Recording, Split
@@ -33,7 +33,7 @@ def _named(source: str) -> Recorded:
     return Recorded(ask=notes.name_of_recorded, pool=pool, splits=("heldout",))
 
 
-PIANO, SINGER = "salamander", "vocobox"
+PIANO, SINGER = "salamander", mixtures.SINGER
 
 RECORDED: dict[str, Recorded | Played] = {
     # what is said
@@ -56,6 +56,8 @@ RECORDED: dict[str, Recorded | Played] = {
     "real_event_count": Recorded(ask=events.count, pool=events.hits),
     "real_loudest": Recorded(ask=events.loudest, pool=events.hits),
     "real_kind": Recorded(ask=events.kind, pool=events.kinds),
+    "real_behind": Recorded(ask=mixtures.behind, pool=mixtures.lasting),
+    "real_spoken_or_sung": Recorded(ask=mixtures.spoken_or_sung, pool=voices.voices),
     # notes of sampled instruments
     "real_name_note": _notes(tones.name_note),
     "real_note_count": _notes(tones.note_count),

@@ -129,6 +129,8 @@ BY_SOURCE: dict[str, str] = {
     "real_event_name": "class",
     "real_animal": "class",
     "real_kind": "class",
+    "real_behind": "class",
+    "real_spoken_or_sung": "kind",
     "real_instrument": "instrument",
     "recorded_instrument": "instrument",
 }
