@@ -1,96 +1,110 @@
-"""A small cache of "real" sound made by synthesis, in exactly the form of `make real-sound`."""
+"""Packages of real sound in small: archives built here in exactly the form that Debian, Qt, OpenTTD
+and the games use."""
 
-import hashlib
-from collections.abc import Iterator
+import io
+import struct
+import tarfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from auscult.audio.synth import EVENTS, event, lay, note_hz, note_name, tone
-from auscult.audio.voice import contour, vowel
-from auscult.gym.base import DIGITS
-from auscult.real.recording import Recording, Split, write_recordings
-from auscult.types import Audio
 
-VOICES: dict[Split, dict[str, float]] = {
-    "train": {"anna": 250.0, "bert": 100.0, "carl": 180.0},
-    "heldout": {"dora": 260.0, "emil": 110.0, "fred": 170.0},
-}
-PROMPTS = ("open the door", "close the window", "good morning", "thank you", "one moment please")
-LANGUAGES = ("en", "es", "fr", "it", "ru")
-FAMILIES = {
-    "bark": "animal", "chirp": "animal", "whistle": "signal", "beep": "signal", "bell": "bell",
-    "drum": "drum", "horn": "vehicle", "knock": "household", "clap": "human", "glass": "household",
-}  # fmt: skip
-LINES = ("the quick brown fox jumps", "over the lazy dog again")
+def tone(hz: float = 440.0, seconds: float = 0.3, peak: float = 0.5, rate: int = 16_000):
+    t = np.arange(round(seconds * rate)) / rate
+    return (peak * np.sin(2 * np.pi * hz * t)).astype(np.float32)
 
 
-def _speech(hz: float, seconds: float, seed: int) -> Audio:
-    rng = np.random.default_rng(seed)
-    return vowel(rng, contour(seconds, [0, 1, -1], hz), "ah")
+def encoded(x: np.ndarray, form: str = "WAV", rate: int = 16_000) -> bytes:
+    out = io.BytesIO()
+    whole = np.round(x * 32767).astype(np.int16)  # else each format rounds in its own way
+    soundfile.write(out, whole, rate, format=form, subtype="VORBIS" if form == "OGG" else "PCM_16")
+    return out.getvalue()
 
 
-def _voiced(split: Split) -> Iterator[tuple[Recording, Audio]]:
-    for number, (name, hz) in enumerate(VOICES[split].items()):
-        said = [(f"digits/{n}", DIGITS[n], str(n), 0.5) for n in range(10)]
-        said += [(f"prompts/{i}", text, "", 1.0) for i, text in enumerate(PROMPTS)]
-        said += [(f"slow/{i}", text, "", 3.0) for i, text in enumerate(LINES)]
-        said += [(f"fast/{i}", text, "", 1.5) for i, text in enumerate(LINES)]
-        for at, (key, text, digit, seconds) in enumerate(said):
-            yield (
-                _recording(f"{name}/{key}", split, "speech", seconds, text=text, exact=True,
-                           digit=digit, speaker=name, language="en"),
-                _speech(hz, seconds, 100 * number + at),
-            )  # fmt: skip
-    for language in LANGUAGES[1:]:
-        yield (
-            _recording(f"{language}-{split}/1", split, "speech", 1.0, text="", speaker=language
-                       + split, language=language),
-            _speech(150, 1.0, 5),
-        )  # fmt: skip
+def tar(files: Mapping[str, bytes], mode: str = "w:xz") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
 
 
-def _effects(split: Split) -> Iterator[tuple[Recording, Audio]]:
-    for seed, name in enumerate(EVENTS):
-        x = event(np.random.default_rng([seed, split == "train"]), name)
-        yield (
-            _recording(f"effects-{split}/{name}", split, "effect", len(x) / 16000, label=name,
-                       family=FAMILIES[name]),
-            x,
-        )  # fmt: skip
-    music = lay([(0.3 * i, tone(note_hz(60 + i), 0.3, "hollow")) for i in range(4)])
-    yield (
-        _recording(f"music-{split}/1", split, "music", 1.2, label="flute", family="instrument"),
-        music,
-    )
+def deb(files: Mapping[str, bytes], ending: str = "xz") -> bytes:
+    """deb(5): an ar archive of debian-binary, control.tar and data.tar."""
+    out = b"!<arch>\n"
+    for name, data in (
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.xz", tar({})),
+        (f"data.tar.{ending}", tar(files)),
+    ):
+        head = f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n"
+        out += head.encode() + data + b"\n" * (len(data) % 2)
+    return out
 
 
-def _piano() -> Iterator[tuple[Recording, Audio]]:
-    for midi in range(48, 82, 3):
-        yield (
-            _recording(f"salamander/{midi}", "heldout", "note", 1.0, label=note_name(midi),
-                       midi=midi),
-            tone(note_hz(midi), 1.0, "plucked"),
-        )  # fmt: skip
+def rcc(files: Mapping[str, bytes], *, packed: bool, version: int = 3) -> bytes:
+    """Qt's resource format: header, contents, names, a tree whose folders list their children."""
+    names, contents, rows = b"", b"", []
+    places: dict[str, int] = {}
+
+    def name_at(name: str) -> int:
+        nonlocal names
+        if name not in places:
+            places[name] = len(names)
+            letters = name.encode("utf-16-be")
+            names += struct.pack(">HI", len(letters) // 2, 0) + letters
+        return places[name]
+
+    nested: dict = {}
+    for path, data in files.items():
+        *folders, last = path.strip("/").split("/")
+        inside = nested
+        for folder in folders:
+            inside = inside.setdefault(folder, {})
+        inside[last] = data
+    level: list[tuple[str, object]] = [("", nested)]
+    free = 1
+    while level:
+        following: list[tuple[str, object]] = []
+        for name, what in level:
+            at = name_at(name) if name else 0
+            if isinstance(what, dict):
+                rows.append(struct.pack(">IHII", at, 2, len(what), free))
+                free += len(what)
+                following += list(what.items())
+            else:
+                data = struct.pack(">I", len(what)) + zlib.compress(what) if packed else what
+                rows.append(struct.pack(">IHHHI", at, int(packed), 0, 0, len(contents)))
+                contents += struct.pack(">I", len(data)) + data
+        level = following
+    tree = b"".join(row + b"\0" * 8 * (version >= 2) for row in rows)
+    start = 24
+    return (
+        b"qres"
+        + struct.pack(">5I", version, start + len(contents) + len(names), start,
+                      start + len(contents), 0)
+        + contents + names + tree
+    )  # fmt: skip
 
 
-def _recording(key: str, split: Split, kind: str, seconds: float, **more: object) -> Recording:
-    return Recording(
-        key=key, file=f"clips/{key}.flac", source=key.split("/")[0], split=split, kind=kind,
-        seconds=seconds, licence="CC0", md5=hashlib.md5(key.encode()).hexdigest(), **more,
-    )  # type: ignore[arg-type]  # fmt: skip
+def cat(sounds: list[tuple[str, bytes]]) -> bytes:
+    """OpenTTD's catalogue: offsets and sizes, then title and RIFF of each sound."""
+    table, body = b"", b""
+    start = 8 * len(sounds)
+    for title, wav in sounds:
+        said = title.encode("latin1") + b"\0"
+        table += struct.pack("<II", (start + len(body)) | 0x80000000, len(wav))
+        body += bytes([len(said)]) + said + wav + b"\0\x05a.wav\0"
+    return table + body
 
 
-def build(folder: Path) -> Path:
-    """The cache: clips and manifest; no soundfonts."""
-    rows: list[Recording] = []
-    for found in (*_voiced("train"), *_voiced("heldout"), *_effects("train"),
-                  *_effects("heldout"), *_piano()):  # fmt: skip
-        recording, x = found
-        path = folder / recording.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, x, 16_000)
-        rows.append(recording)
-    write_recordings(folder, rows)
+def write_debs(folder: Path, packages: Mapping[str, Mapping[str, bytes]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, files in packages.items():
+        (folder / f"{name}_1.0_all.deb").write_bytes(deb(files))
     return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixture_real import VOICES, build
+from fixture_bank import VOICES, build
 
 from auscult import gym
 from auscult.bench import real as bench
