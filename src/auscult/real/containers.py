@@ -85,11 +85,11 @@ def read_rcc(data: bytes, name: str) -> dict[str, bytes]:
 def _rcc_files(data: bytes, places: tuple[int, int, int], step: int) -> Iterator[tuple[str, bytes]]:
     tree, contents, names = places
     waiting: list[tuple[int, PurePosixPath]] = [(0, PurePosixPath("/"))]
-    seen = 0
+    nodes, seen = len(data) // step, 0  # a damaged file may claim billions
     while waiting:
         index, folder = waiting.pop()
         seen += 1
-        if seen > (contents + len(data)) // step:
+        if seen > nodes:
             raise IndexError("its tree has a loop")
         at = tree + step * index
         name_at, flags = struct.unpack(">IH", data[at : at + 6])
@@ -98,6 +98,8 @@ def _rcc_files(data: bytes, places: tuple[int, int, int], step: int) -> Iterator
         name = data[begin : begin + 2 * length].decode("utf-16-be") if index else ""
         if flags & _FOLDER:
             count, first = struct.unpack(">II", data[at + 6 : at + 14])
+            if first + count > nodes:
+                raise IndexError("a folder lists more than the file holds")
             waiting += [(first + i, folder / name) for i in range(count)]
             continue
         (offset,) = struct.unpack(">I", data[at + 10 : at + 14])

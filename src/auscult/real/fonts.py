@@ -19,7 +19,7 @@ from auscult.real.sources import FONTS
 from auscult.types import Audio
 
 if TYPE_CHECKING:
-    from tinysoundfont import Synth
+    from tinysoundfont import Synth  # pyright: ignore[reportMissingImports]
 
 
 _RATE = 48_000  # Hz; three samples for one of ours
@@ -63,7 +63,7 @@ def font_path(font: str, folder: Path | None = None) -> Path:
 @lru_cache(maxsize=4)
 def _synth(path: Path) -> "tuple[Synth, int]":
     try:
-        from tinysoundfont import Synth
+        from tinysoundfont import Synth  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise RealSoundError(
             "notes of soundfonts are played by tinysoundfont: run `make real-sound`, or "
