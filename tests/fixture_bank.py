@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from auscult.audio.synth import EVENTS, event, lay, note_hz, note_name, tone
+from auscult.audio.synth import BACKGROUNDS, EVENTS, event, lay, note_hz, note_name, to_level, tone
 from auscult.audio.voice import contour, vowel
 from auscult.gym.base import DIGITS
 from auscult.real.recording import Recording, Split, write_recordings
@@ -23,6 +23,7 @@ FAMILIES = {
     "bark": "animal", "chirp": "animal", "whistle": "signal", "beep": "signal", "bell": "bell",
     "drum": "drum", "horn": "vehicle", "knock": "household", "clap": "human", "glass": "household",
 }  # fmt: skip
+LASTING = {"engine": "vehicle", "rain": "weather", "crickets": "animal", "wind": "nature"}
 LINES = ("the quick brown fox jumps", "over the lazy dog again")
 
 
@@ -59,6 +60,12 @@ def _effects(split: Split) -> Iterator[tuple[Recording, Audio]]:
                        family=FAMILIES[name]),
             x,
         )  # fmt: skip
+    for name, family in LASTING.items():
+        x = to_level(BACKGROUNDS[name](np.random.default_rng(split == "train"), 2.0), -25.0)
+        yield (
+            _recording(f"lasting-{split}/{name}", split, "effect", 2.0, label=name, family=family),
+            x,
+        )
     music = lay([(0.3 * i, tone(note_hz(60 + i), 0.3, "hollow")) for i in range(4)])
     yield (
         _recording(f"music-{split}/1", split, "music", 1.2, label="flute", family="instrument"),

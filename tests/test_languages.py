@@ -14,11 +14,22 @@ from auscult import gym
 from auscult.audio import measure, speech
 from auscult.audio.respeak import SPEAKERS, respeak
 from auscult.audio.synth import EVENTS, PLURAL
-from auscult.gym import base, conflict, events, harmony, reason, rhythm, scenes, tones, voices
+from auscult.gym import (
+    base,
+    conflict,
+    events,
+    harmony,
+    manner,
+    reason,
+    rhythm,
+    scenes,
+    tones,
+    voices,
+)
 from auscult.gym import speech as spoken_tasks
 from auscult.gym.languages import LANGUAGES, SLOTS, matches, translated, wordings
 
-MODULES = (conflict, events, harmony, reason, rhythm, scenes, spoken_tasks, tones, voices)
+MODULES = (conflict, events, harmony, manner, reason, rhythm, scenes, spoken_tasks, tones, voices)
 SOUND_MAKERS = (
     "event", "finish", "lay", "melody", "reverberate", "sequence", "spoken", "tone", "vowel",
     "words_apart",
@@ -46,7 +57,7 @@ def asked() -> Iterator[dict[str, set[str]]]:
                     patch.setattr(module, name, lambda *a, **k: quiet)
         for task in gym.TASKS:
             for i in range(SEEDS):
-                gym.make(task, i, level=1 + i % 3)
+                gym.make(task, i, level=1 + i % 3, bare=True)
         yield found
 
 
