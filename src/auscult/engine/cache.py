@@ -25,6 +25,7 @@ FIRST_TIER = 384
 """Positions of the smallest tier: what MKL sums in one piece."""
 _PIECE = 512
 _STEP = 16
+_WARM = 256 << 20  # bytes of the first tier that are kept for the next requests
 
 
 def span(length: int) -> int:
@@ -135,10 +136,12 @@ class Cache:
                         self._move(tier, place)
                 self._trim(tier)
 
-    def reserve(self, places: int) -> None:
-        """So many lines are expected: room for them at once, where it grows by steps otherwise."""
-        if places > self.tiers[0].data.shape[2]:
-            self._widen(self.tiers[0], places)
+    def rest(self) -> None:
+        """Nothing is in flight: give back all room but that of a usual batch of short lines."""
+        for tier in self.tiers:
+            if tier is not self.tiers[0] or tier.data.nbytes > _WARM:
+                tier.data = self.empty(0, tier.capacity)
+            tier.lines = []
 
     def busy(self) -> Iterator[Tier]:
         """Tiers with places in use, in the order in which a step treats them."""
@@ -158,13 +161,10 @@ class Cache:
             tier.lines.append(line)
         line.tier = number
         if len(tier.lines) > tier.data.shape[2]:
-            self._widen(tier, max(4, 2 * tier.data.shape[2]))
+            old, longest = tier.data, max(other.length for other in tier.lines if other is not None)
+            tier.data = self.empty(max(4, 4 * old.shape[2]), tier.capacity)
+            tier.data[:, :, : old.shape[2], :, :longest] = old[:, :, :, :, :longest]
         return line
-
-    def _widen(self, tier: Tier, places: int) -> None:
-        wider = self.empty(places, tier.capacity)
-        wider[:, :, : tier.data.shape[2]] = tier.data
-        tier.data = wider
 
     def _move(self, tier: Tier, place: int) -> None:
         """The last line moves to a free place."""

@@ -8,14 +8,15 @@ before it is free.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from auscult.model.processor import plain_ids
 
-Trie = dict[int, "Trie"]
+Trie = dict[int, Any]
+"""Tokens that may come next, each with the trie of what follows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Form:
             raise ValueError(f"an option must hold at least one letter; got {self.options}")
 
 
+@runtime_checkable
 class Progress(Protocol):
     """An answer in a form, as far as it is written."""
 

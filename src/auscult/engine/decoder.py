@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -99,8 +100,12 @@ class FastDecoder:
 
         def empty(places: int, capacity: int) -> Tensor:
             shape = (len(self.layers), 2, places, self.kv_heads, capacity, self.head_width)
-            # Not `empty`: what is masked is multiplied by 0, which not every bit pattern survives.
-            return torch.zeros(shape, device=self.device, dtype=self.dtype)
+            # Zeros: what is masked is multiplied by 0, which not every bit pattern survives.
+            if self.device.type != "cpu":
+                return torch.zeros(shape, device=self.device, dtype=self.dtype)
+            # From numpy, because its zeros cost nothing until they are written to.
+            whole = np.zeros(shape, f"i{self.dtype.itemsize}")
+            return torch.from_numpy(whole).view(self.dtype)
 
         return Cache(empty, self.limit)
 

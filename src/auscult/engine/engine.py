@@ -20,7 +20,6 @@ from auscult.engine.reading import Listener, Spoken
 from auscult.engine.request import Answered, Listen, Pieces, Request, Ticket, settle
 from auscult.engine.sampling import Sampling
 from auscult.engine.scheduler import Job, Scheduler
-from auscult.engine.session import Session
 from auscult.engine.thinking import Tags, Thinking
 from auscult.gym.render import question_turns
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
@@ -91,10 +90,6 @@ class Engine:
                 self.writes.add_done_callback(self._stopped)
         heard.add_done_callback(lambda done: settle(ticket, e) if (e := done.exception()) else None)
         return ticket
-
-    def session(self, turns: Sequence[Turn] = ()) -> Session:
-        """A conversation of several turns, of which each is read once."""
-        return Session(self, tuple(turns))
 
     def sample(self, items: Sequence[Item], n: int = 1) -> list[list[Reply]]:
         """n replies for each item; see `Policy`."""

@@ -125,7 +125,7 @@ class Scheduler:
 
     def rest(self) -> None:
         """Nothing is asked any more: give the room of the cache back."""
-        self.cache = self.decoder.cache()
+        self.cache.rest()
 
     # ------------------------------------------------------------------ 1. dismiss, 2. admit
 
@@ -139,7 +139,6 @@ class Scheduler:
 
     def _admit(self) -> None:
         used = sum(len(seat.job.prompts) for seat in [*self.reading, *self.writing])
-        self.cache.reserve(min(self.rows, used + sum(job.wanted for job in self.waiting)))
         while self.waiting:
             job = self.waiting[0]
             used += len(job.prompts)

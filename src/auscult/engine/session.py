@@ -1,6 +1,6 @@
 """A conversation of several turns, of which each is read once.
 
-    session = engine.session([Turn(role="system", text="You hear well.")])
+    session = Session(engine, [Turn(role="system", text="You hear well.")])
     session.append(Turn(role="human", clips=(piece,), text=""))       # read as it comes in
     other = session.fork()                                            # shares all that was read
     ticket = session.reply(Turn(role="human", text="What was that?"), stream=True)
@@ -12,9 +12,9 @@ fails leaves the session as it was before; what was heard of it can be appended 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from auscult.engine.constraint import Form
+from auscult.engine.engine import Engine
 from auscult.engine.reading import Spoken
 from auscult.engine.request import Listen, Request, Ticket
 from auscult.engine.sampling import Sampling
@@ -22,16 +22,13 @@ from auscult.engine.thinking import Thinking
 from auscult.model.processor import THINK_OPEN
 from auscult.types import Turn
 
-if TYPE_CHECKING:
-    from auscult.engine.engine import Engine
-
 
 class Session:
     """See the head of this file. For one thread at a time; a call waits for the one before."""
 
-    def __init__(self, engine: "Engine", turns: tuple[Turn, ...] = ()) -> None:
+    def __init__(self, engine: Engine, turns: Sequence[Turn] = ()) -> None:
         """turns: what comes first; it is read with the first call."""
-        self.engine, self.unread, self.state = engine, turns, engine.state
+        self.engine, self.unread, self.state = engine, tuple(turns), engine.state
         self.so_far: Spoken | None = None
         self.last: tuple[Ticket, tuple[Turn, ...]] | None = None  # in flight, with its turns
 
