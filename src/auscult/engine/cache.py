@@ -18,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 FIRST_TIER = 384
@@ -226,7 +225,9 @@ class Memories:
 
 def shared(a: Sequence[int], b: Sequence[int]) -> int:
     """How many symbols two prompts have in common from their beginning."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
 
 
 def _marks(symbols: tuple[int, ...]) -> list[int]:

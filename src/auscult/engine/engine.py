@@ -184,9 +184,7 @@ class Engine:
             return
         form = request.form
         progress = [self.forms.begin(form) for _ in range(request.n)] if form else []
-        prompt = self.listener.prepare(
-            request.turns, request.sampling, so_far, reply=request.n > 0
-        )
+        prompt = self.listener.prepare(request.turns, request.sampling, so_far, reply=request.n > 0)
         self.inbox.put(Job(ticket, request, prompt, progress))
 
     @torch.inference_mode()

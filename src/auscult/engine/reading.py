@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auscult.audio.mel import frame_count
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.engine.cache import Memory
 from auscult.engine.sampling import Sampling
@@ -55,14 +56,14 @@ class Spoken:
     rest: tuple[int, ...] = ()
 
 
-def checked(clip: Audio, number: int, tokens: int) -> Audio:
-    """The clip, if it is one. Raises `ValueError` that says what is wrong with clip `number`."""
+def _check(clip: np.ndarray, number: int) -> None:
+    """Raises `ValueError` that says what is wrong with clip `number`, if anything is."""
     if clip.ndim != 1:
         raise ValueError(
             f"clip {number} has the shape {clip.shape}, expected one channel [samples]; average "
             "the channels first"
         )
-    if tokens < 1:
+    if audio_tokens(frame_count(len(clip))) < 1:
         raise ValueError(
             f"clip {number} has {len(clip)} samples, which is too short to be heard; give at "
             f"least {SAMPLE_RATE // 40} samples (25 ms)"
@@ -73,7 +74,6 @@ def checked(clip: Audio, number: int, tokens: int) -> Audio:
             f"clip {number} holds {bad} samples that are NaN or infinite; expected numbers within "
             "[-1, 1]"
         )
-    return clip
 
 
 class Listener:
@@ -84,7 +84,12 @@ class Listener:
         clip_bytes: int,
     ) -> None:  # fmt: skip
         """limit: tokens that the decoder reads; clip_bytes: for the vectors of the last clips."""
-        self.model, self.processor, self.limit, self.clip_bytes = model, processor, limit, clip_bytes
+        self.model, self.processor, self.limit, self.clip_bytes = (
+            model,
+            processor,
+            limit,
+            clip_bytes,
+        )
         self.clips: OrderedDict[bytes, Tensor] = OrderedDict()
         self.nbytes = 0
         self.encoded = 0  # clips, since the beginning
@@ -117,10 +122,11 @@ class Listener:
             self.nbytes = 0
 
     def _prompt(self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool) -> Prompt:
-        text, clips = self._render(turns, so_far, reply)
-        frames = [self.processor.frames(c) for c in clips]
-        for i, (clip, n) in enumerate(zip(clips, frames, strict=True), 1):
-            checked(clip, i, audio_tokens(n))
+        clips = [clip for turn in turns for clip in turn.clips]
+        for number, clip in enumerate(clips, 1):
+            _check(clip, number)
+        text = self._render(turns, so_far, reply)
+        frames = [self.processor.frames(clip) for clip in clips]
         ids = self.processor.token_ids(text, frames)
         before: tuple[int, ...] = ()
         if so_far is not None:
@@ -143,20 +149,19 @@ class Listener:
         memory = None if so_far is None else so_far.memory
         return Prompt((*before, *symbols), embeds, len(before), memory)
 
-    def _render(
-        self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool
-    ) -> tuple[str, list[Audio]]:
-        """The template's text and the clips; of a session only what comes after what was read."""
+    def _render(self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool) -> str:
+        """The template's text; of a session only what comes after what was read."""
+        known = () if so_far is None else so_far.turns
+        text, _ = self.processor.render([*known, *turns], open_reply=reply)
         if so_far is None:
-            return self.processor.render(turns, open_reply=reply)
-        before, _ = self.processor.render(so_far.turns, open_reply=False)
-        text, _ = self.processor.render([*so_far.turns, *turns], open_reply=reply)
+            return text
+        before, _ = self.processor.render(known, open_reply=False)
         if not text.startswith(before):
             raise ValueError(
                 "the chat template rewrites earlier turns, so a session cannot go on from what it "
                 "has read; ask with the whole conversation"
             )
-        return text[len(before) :], [clip for turn in turns for clip in turn.clips]
+        return text[len(before) :]
 
     def vectors(self, clip: Audio) -> tuple[int, Tensor]:
         """A clip's content as a number, and what the decoder hears of it [N, D]."""

@@ -84,9 +84,7 @@ def penalise(logits: Float[Tensor, " n"], penalty: Float[Tensor, " n"]) -> Float
     return torch.where(logits > 0, logits / penalty, logits * penalty)
 
 
-def restrict(
-    logits: Float[Tensor, "B V"], rows: Sequence[Sampling]
-) -> Float[Tensor, "B V"]:
+def restrict(logits: Float[Tensor, "B V"], rows: Sequence[Sampling]) -> Float[Tensor, "B V"]:
     """Temperature, top-k and top-p of each row: the log-probabilities of the sampling policy."""
     warm = torch.tensor([r.temperature or 1.0 for r in rows], device=logits.device)
     scaled = logits / warm[:, None]

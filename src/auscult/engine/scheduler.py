@@ -218,6 +218,7 @@ class Scheduler:
         for seat in read:
             if not seat.job.request.n:
                 self._finish(seat)
+                self._leave(seat)
         if not seats:
             return
         choices = self._choose(seats, self._logits(seats))
@@ -233,9 +234,9 @@ class Scheduler:
         new = [r.state for seat in seats for r in seat.readings if r.state is not None]
         parts: list[Tensor] = []
         if old:
-            self.cache.tidy()
             for line in old:
                 self.cache.make_room(line, line.length + 1)
+            self.cache.tidy()
             parts.append(self.decoder.step(old, self.cache))
         if new:
             parts.append(self.decoder.logits(torch.stack(new)))
@@ -306,9 +307,9 @@ class Scheduler:
         return not step.stop
 
     def _finish(self, seat: Seat) -> None:
-        """A reply has ended, or a prompt that was only to be read; the last one keeps the promise."""
+        """A reply has ended, or a prompt that was only to be read; the last keeps the promise."""
         job = seat.job
-        if seat.job.ticket.keeps:
+        if job.ticket.keeps:
             self._keep(seat)
         if len(job.replies) == job.request.n:
             settle(job.ticket, Answered(
@@ -316,8 +317,6 @@ class Scheduler:
                 prompt_tokens=len(job.prompt.symbols), read_tokens=job.read_tokens,
                 seconds=time.perf_counter() - job.began,
             ))  # fmt: skip
-        if not job.request.n:
-            self._leave(seat)
 
     def _keep(self, seat: Seat) -> None:
         """Remember for a session what the seat has read and written."""

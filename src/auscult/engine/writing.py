@@ -92,29 +92,32 @@ class Writer:
                 "there is no finite next-token distribution; the weights or the audio features "
                 "hold NaN or infinity"
             )
-        kept = choice.certainty
-        if forced:
-            self._append(row.pending.pop(0), choice, forced=True)
-        else:
-            self._append(choice.token, choice, forced=False)
-        taken = 0
-        if row.closed == "open" and not row.pending:
-            taken = advance(
-                row, self.thinking, self.tags, self.ends, answers=self.progress is not None
-            )
-            self._settle_thought(taken)
-        elif self.answer is None and not row.pending and row.closed != "open":
-            self.answer = len(row.tokens)
-        elif self.answer is not None and self.progress is not None and not forced:
-            if row.tokens[-1] not in self.ends:
-                self.progress.take(row.tokens[-1])
+        self._append(row.pending.pop(0) if forced else choice.token, choice, forced=forced)
+        taken = self._follow(forced)
         if taken:  # the continuation follows the last token that remains
             del self.likeliest[len(row.tokens) :]
-            self._append(row.pending.pop(0), Choice(token=0, logprob=0.0, certainty=kept), forced=True)
+            self._append(row.pending.pop(0), choice, forced=True)
         return Step(
             token=row.tokens[-1], logprob=row.logprobs[-1], forced=row.forced[-1],
             taken_back=max(0, taken - 1), stop=self._stop(room),
         )  # fmt: skip
+
+    def _follow(self, forced: bool) -> int:
+        """What the last token means for thought, answer and form; how many are taken back."""
+        row = self.row
+        if row.pending:
+            return 0
+        if row.closed == "open":
+            ruled = self.progress is not None
+            taken = advance(row, self.thinking, self.tags, self.ends, answers=ruled)
+            if row.closed == "model" and not row.pending:
+                self._begin_answer()
+            return taken
+        if self.answer is None:
+            self.answer = len(row.tokens)
+        elif self.progress is not None and not forced and row.tokens[-1] not in self.ends:
+            self.progress.take(row.tokens[-1])
+        return 0
 
     def reply(self, stop: str) -> Reply:
         """What was written, ended for this reason."""
@@ -134,16 +137,13 @@ class Writer:
         )
 
     def _append(self, token: int, choice: Choice, *, forced: bool) -> None:
-        known = choice.certainty
-        self.row.append(token, 0.0 if forced else choice.logprob, forced, known)
+        self.row.append(token, 0.0 if forced else choice.logprob, forced, choice.certainty)
         if self.sampling.logprobs:
             self.likeliest.append((choice.likeliest or ()) if not forced else ())
 
-    def _settle_thought(self, taken: int) -> None:
-        """The thought may just have ended, with the line break after the tag or without it."""
+    def _begin_answer(self) -> None:
+        """The thought's tag was just written, with the line break after it or without one."""
         row = self.row
-        if taken or row.closed != "model" or row.pending:
-            return
         after = self.tags.text(row.tokens[-12:]).rpartition(CLOSE_TAG)[2]
         if self.progress is not None and not after:
             row.pending = self.tags.encode("\n")
