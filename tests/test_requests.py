@@ -10,10 +10,7 @@ import torch
 from asking import LOOPS, TURNS, counted, forget, request, small_engine
 
 from auscult.engine import Engine, Request, Sampling, Thinking
-from auscult.engine.cache import Memories, Memory, capacities, span
 from auscult.engine.process import EngineProcess
-from auscult.engine.request import Pieces
-from auscult.engine.writing import repeats
 from auscult.types import Turn
 
 FREE = Thinking(minimum=0)
@@ -217,112 +214,6 @@ def test_events_replay_to_the_reply(engine):
             stops[event.reply] = event.stop
         for k, reply in enumerate(ticket.result().replies):
             assert tuple(tokens[k]) == reply.tokens and stops[k] == reply.stop
-
-
-def test_what_the_same_clip_and_words_begin_with_is_read_once(engine):
-    clip = TURNS[0][0].clips
-    asked = [Request(turns=[Turn(role="human", clips=clip, text=text)])
-             for text in ("Which note is played?", "Describe what you hear.")]  # fmt: skip
-    wanted = [engine.ask([r])[0].replies for r in asked if forget(engine) is None]
-    forget(engine)
-    heard = engine.listener.encoded
-    first, second = [engine.ask([r])[0] for r in asked]
-    assert engine.listener.encoded == heard + len(clip)
-    assert first.read_tokens == first.prompt_tokens
-    assert second.read_tokens < second.prompt_tokens / 2
-    assert [first.replies, second.replies] == wanted
-    again = engine.submit(asked[0]).result(timeout=60)
-    assert again.read_tokens == 0 and again.replies == first.replies
-
-
-def test_several_replies_read_their_prompt_once_and_differ(engine):
-    (answered,) = engine.ask([request(0, n=6, max_tokens=12)])
-    assert answered.read_tokens == answered.prompt_tokens
-    assert len({r.tokens for r in answered.replies}) > 1
-    engine.memories.limit = 0
-    forget(engine)
-    assert engine.ask([request(0, n=6, max_tokens=12)])[0].replies == answered.replies
-
-
-def test_memories_and_clips_stay_within_their_bytes(tokenizer, processor):
-    engine = small_engine(tokenizer, processor, clip_bytes=20_000, prompt_bytes=200_000)
-    engine.ask([request(i) for i in range(12)])
-    assert 0 < engine.memories.nbytes <= 200_000 and 0 < engine.listener.nbytes <= 20_000
-    assert engine.memories.nbytes == sum(m.nbytes for m in engine.memories.kept.values())
-    assert {id(m) for m in engine.memories.starts.values()} <= set(engine.memories.kept)
-    engine.sync()
-    assert not engine.memories.kept and not engine.listener.clips
-
-
-def test_the_longest_memory_is_found():
-    memories = Memories(10_000)
-
-    def memory(*symbols):
-        return Memory(symbols, torch.zeros(len(symbols)))
-
-    short, long, other = memory(*range(20)), memory(*range(50)), memory(*range(16), 9, 9)
-    for m in (short, long, other):
-        memories.put(m)
-    assert memories.find(tuple(range(40))) == (long, 40)
-    assert memories.find((*range(34), 7, 7)) == (long, 34)
-    assert memories.find((*range(16), 9, 9, 9))[1] == 18
-    assert memories.find((5, *range(30))) == (None, 0)
-
-
-def test_tiers_reach_the_models_limit():
-    for limit in (100, 384, 385, 512, 2000, 2048, 32_768):
-        sizes = capacities(limit)
-        assert sizes == sorted(sizes) and span(limit) <= sizes[-1] <= max(384, 2 * limit)
-        assert all(n <= span(n) <= sizes[-1] for n in range(1, limit + 1, 7))
-
-
-def test_a_stop_text_ends_the_answer_before_it_and_a_stop_id_ends_the_reply(engine):
-    base = request(2, max_tokens=60, think=Thinking(budget=0), loop=0)
-    (plain,) = engine.ask([base])[0].replies
-    text = plain.answer[3:6]
-    sampling = Sampling(temperature=1.0, max_tokens=60, seed=2, stop=("@@", text), loop=0)
-    asked = Request(turns=base.turns, sampling=sampling, thinking=base.thinking)
-    ticket = engine.submit(asked, stream=True)
-    pieces, shown = Pieces(engine.tags, sampling.stop), {"thought": "", "answer": "", "stop": ""}
-    for event in ticket.events():
-        for name, piece in pieces.feed(event):
-            shown[name] += piece
-    (reply,) = ticket.result().replies
-    assert reply.stop == "stop" and reply.answer == plain.answer[: plain.answer.index(text)].strip()
-    assert shown["answer"].strip() == reply.answer and shown["stop"] == "stop"
-    assert len(reply.tokens) < len(plain.tokens)
-    ends = Sampling(temperature=1.0, max_tokens=60, seed=2, stop_ids=(plain.tokens[9],), loop=0)
-    (reply,) = engine.ask([Request(turns=base.turns, sampling=ends, thinking=base.thinking)])[
-        0
-    ].replies
-    assert reply.stop == "stop" and reply.tokens == plain.tokens[: len(reply.tokens)]
-
-
-def test_a_loop_ends_with_a_reason_of_its_own(engine):
-    step = engine.decoder.step
-
-    def rounds(tokens, cache):
-        logits = torch.full_like(step(tokens, cache), -10.0)
-        for row, last in zip(logits, tokens.values(), strict=True):
-            row[50 + (last - 49) % 3] = 10.0
-        return logits
-
-    engine.decoder.step = rounds
-    asked = [request(0, temperature=0.0, max_tokens=400, think=FREE, loop=n) for n in (32, 128, 0)]
-    replies = [a.replies[0] for a in engine.ask(asked)]
-    assert [r.stop for r in replies] == ["loop", "loop", "length"]
-    assert len(replies[0].tokens) <= 48 and len(replies[1].tokens) <= 144
-    assert not repeats([1, 2, 3] * 40 + [9], 64) and not repeats([1] * 20, 32)
-    assert not repeats(list(range(40)) * 2, 64) and repeats([7, *[1, 2] * 40], 64)
-
-
-def test_the_likeliest_tokens_stand_beside_the_chosen(engine):
-    (reply,) = engine.ask([request(1, logprobs=4, temperature=0.0, max_tokens=9)])[0].replies
-    for token, logprob, forced, best in zip(
-        reply.tokens, reply.logprobs, reply.forced, reply.likeliest, strict=True
-    ):
-        assert best == () if forced else best[0] == (token, pytest.approx(logprob, abs=1e-6))
-        assert forced or len(best) == 4
 
 
 def test_weights_do_not_change_under_requests(engine):

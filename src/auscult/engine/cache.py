@@ -67,8 +67,11 @@ class Tier:
     lines: list[Line | None]
 
     def span(self) -> int:
-        """Keys that are read for the longest line's next token."""
-        return span(max(line.length + 1 for line in self.lines if line is not None))
+        """Keys that are read for the longest line's next token. A line that was shortened below
+        the first tier's end stays where it is, and is read as the others there."""
+        least = 1 if self.capacity <= FIRST_TIER else FIRST_TIER + 1
+        longest = max(line.length + 1 for line in self.lines if line is not None)
+        return min(span(max(least, longest)), self.capacity)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

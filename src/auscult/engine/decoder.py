@@ -202,7 +202,7 @@ class FastDecoder:
         return x
 
     def _part(self, tier: Tier, where: Tensor, at: int) -> "_Part":
-        end, keys = at + len(tier.lines), min(tier.span(), tier.capacity)
+        end, keys = at + len(tier.lines), tier.span()
         where = where[at:end]
         beyond = torch.arange(keys, device=self.device) > where[:, None]
         bias = torch.zeros_like(beyond, dtype=self.dtype).masked_fill_(beyond, -torch.inf)

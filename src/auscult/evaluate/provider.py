@@ -27,7 +27,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from auscult.audio.io import read_audio, read_encoded
-from auscult.engine import Answered, Engine, Request, Sampling, Thinking
+from auscult.engine import Answered, Engine, Form, Request, Sampling, Thinking
 from auscult.engine.process import EngineProcess
 from auscult.model.weights import locate, open_model
 from auscult.train.run import fingerprint
@@ -112,6 +112,7 @@ class Auscult(ModelAPI):
             n=config.num_choices or 1,
             sampling=sampling_of(config),
             thinking=thinking_of(config),
+            form=form_of(config),
         )
         return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
 
@@ -150,6 +151,13 @@ def thinking_of(config: GenerateConfig) -> Thinking:
     least = int((config.extra_body or {}).get("minimum", 1))
     budget = config.reasoning_tokens
     return Thinking(budget=budget, minimum=least if budget is None else min(least, budget))
+
+
+def form_of(config: GenerateConfig) -> Form | None:
+    """What the answer must look like: JSON of the framework's `response_schema`."""
+    if config.response_schema is None:
+        return None
+    return Form(schema=config.response_schema.json_schema.model_dump_json(exclude_none=True))
 
 
 def turn_of(message: ChatMessage) -> Turn:
