@@ -3,7 +3,7 @@
 Shapes: B rows, T positions, H heads, K key-value heads, E head width, D width, V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,35 +135,44 @@ class FastDecoder:
         h = h if len(h) > 1 else h.expand(2, -1)  # a single row would be rounded otherwise
         return (h @ self.head).float()[: len(x)]
 
-    def extend(self, embeds: Float[Tensor, "T D"], cache: Cache, line: Line) -> Tensor:
-        """Read inputs into `line` from its present length on; the state [D] after the last one."""
-        end = line.length + len(embeds)
-        cache.make_room(line, end + 1)
-        # Queries on both sides of the first tier's end see other numbers of keys.
-        first = max(0, min(len(embeds), FIRST_TIER - line.length))
-        state = embeds[-1]
-        for part in (embeds[:first], embeds[first:]):
-            if len(part):
-                state = self._extend(part, cache.tiers[line.tier], line)
-        return state
+    def extend(self, parts: Sequence[tuple[Line, Tensor]], cache: Cache) -> list[Tensor]:
+        """Read inputs [T, D] into each of these lines from its present length on, all in one pass
+        and none padded to another; the states [D] after the last input of each."""
+        for line, embeds in parts:
+            cache.make_room(line, line.length + len(embeds) + 1)
+        pieces: list[_Piece] = []
+        inputs: list[Tensor] = []
+        for line, embeds in parts:
+            # Queries on both sides of the first tier's end see other numbers of keys.
+            first = max(0, min(len(embeds), FIRST_TIER - line.length))
+            for some in (embeds[:first], embeds[first:]):
+                if len(some):
+                    pieces.append(self._piece(cache, line, len(some), pieces))
+                    inputs.append(F.pad(some, (0, 0, 0, pieces[-1].size - len(some))))
+                    line.length += len(some)
+            pieces[-1].last = True
+        where = torch.cat([piece.where for piece in pieces])
+        x = self._read(torch.cat(inputs)[None], self.cos[where], self.sin[where], pieces)
+        return [x[0, piece.at + piece.count - 1] for piece in pieces if piece.last]
 
-    def _extend(self, embeds: Tensor, tier: Tier, line: Line) -> Tensor:
-        n, start = len(embeds), line.length
-        end, total = start + n, max(n, _LEAST)
-        x = F.pad(embeds, (0, 0, 0, total - n))[None]
-        where = torch.arange(start, start + total, device=self.device).clamp_(max=len(self.cos) - 1)
-        cos, sin = self.cos[where], self.sin[where]
-        keys = min(span(end), tier.capacity)
+    def _piece(self, cache: Cache, line: Line, count: int, before: "list[_Piece]") -> "_Piece":
+        tier, start, size = cache.tiers[line.tier], line.length, max(count, _LEAST)
+        where = torch.arange(start, start + size, device=self.device).clamp_(max=len(self.cos) - 1)
+        keys = min(span(start + count), tier.capacity)
         beyond = torch.arange(keys, device=self.device) > where[:, None]
         bias = torch.zeros_like(beyond, dtype=self.dtype).masked_fill_(beyond, -torch.inf)
-        for layer, data in zip(self.layers, tier.data[:, :, line.place], strict=True):
+        at = before[-1].at + before[-1].size if before else 0
+        return _Piece(tier.data[:, :, line.place], start, count, at, size, where, bias)
+
+    def _read(self, x: Tensor, cos: Tensor, sin: Tensor, pieces: "list[_Piece]") -> Tensor:
+        """All layers, for the positions [1, T, D] of all pieces."""
+        for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos, sin)
-            data[0, :, start:end], data[1, :, start:end] = k[0, :, :n], v[0, :, :n]
-            k, v = data[:, None, :, :keys]
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=True)
-            x = self._finish(layer, x, mixed)
-        line.length = end
-        return x[0, n - 1]
+            for piece in pieces:
+                piece.store(number, k, v)
+            mixed = [piece.attend(number, q) for piece in pieces]
+            x = self._finish(layer, x, torch.cat(mixed, 2) if len(mixed) > 1 else mixed[0])
+        return x
 
     def step(self, tokens: Mapping[Line, int], cache: Cache) -> Float[Tensor, "B V"]:
         """Each of these lines reads its next token, for which there is room; logits after it, in
@@ -210,6 +219,34 @@ class FastDecoder:
         return _Part(
             data=tier.data, at=at, end=end, places=places, where=where, bias=bias[:, None, None]
         )
+
+
+@dataclass(slots=True)
+class _Piece:
+    """`count` inputs of one line from its position `start` on: `size` queries from `at` on in a
+    pass, the spare ones behind them. data [N, 2, K, C, E] is the line's place; last: of its part.
+    """
+
+    data: Tensor
+    start: int
+    count: int
+    at: int
+    size: int
+    where: Tensor
+    bias: Tensor
+    last: bool = False
+
+    def store(self, number: int, k: Tensor, v: Tensor) -> None:
+        """Keep the new keys and values of a layer."""
+        mine, end = slice(self.at, self.at + self.count), self.start + self.count
+        self.data[number, 0, :, self.start : end] = k[0, :, mine]
+        self.data[number, 1, :, self.start : end] = v[0, :, mine]
+
+    def attend(self, number: int, q: Tensor) -> Tensor:
+        """What the queries [1, H, size, E] find."""
+        k, v = self.data[number, :, None, :, : self.bias.shape[-1]]
+        mine = q[:, :, self.at : self.at + self.size]
+        return F.scaled_dot_product_attention(mine, k, v, attn_mask=self.bias, enable_gqa=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from auscult.engine.cache import Line, Memories, Memory
+from auscult.engine.cache import BLOCK, Line, Memories, Memory, shared
 from auscult.engine.constraint import Progress
 from auscult.engine.decoder import FastDecoder
 from auscult.engine.reading import Prompt
@@ -38,6 +38,8 @@ from auscult.types import Reply
 BURST = 8
 READ_TOKENS = 512
 """Prompt tokens that are read between two steps while few seats wait; more, the more of them do."""
+PASS_TOKENS = 2048
+"""Prompt tokens that are read at once, which bounds the memory that it takes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +90,11 @@ class Seat:
     def lines(self) -> list[Line]:
         """Its places in the cache."""
         return [reading.line for reading in self.readings]
+
+    @property
+    def read(self) -> bool:
+        """Have its prompts been read whole?"""
+        return bool(self.readings) and all(r.state is not None for r in self.readings)
 
 
 class Scheduler:
@@ -166,48 +173,66 @@ class Scheduler:
         share = READ_TOKENS * max(1, 8 * len(self.reading) // max(1, len(self.writing)))
         found: list[Seat] = []
         while self.reading and share > 0:
-            seat = self.reading[0]
-            share -= self._read_on(seat, share)
-            if len(seat.readings) == len(seat.job.prompts) and seat.readings[-1].state is not None:
+            share -= self._pass(min(share, PASS_TOKENS))
+            while self.reading and self.reading[0].read:
                 found.append(self.reading.popleft())
         return found
 
-    def _read_on(self, seat: Seat, share: int) -> int:
-        """Read at most `share` tokens for a seat; how many it were."""
-        used = 0
-        for place, prompt in enumerate(seat.job.prompts):
-            if place == len(seat.readings):
-                seat.readings.append(self._begin(seat.job, prompt))
-            reading = seat.readings[place]
-            if reading.state is None and used < share:
-                part = prompt.tail(reading.line.length)[: share - used]
-                state = self.decoder.extend(part, self.cache, reading.line)
-                used += len(part)
-                if reading.line.length == len(prompt.symbols):
-                    reading.state = state
-                    memory = self.cache.memory(reading.line, prompt.symbols, state)
-                    seat.job.read[prompt] = memory
-                    self.memories.put(memory)
-            if reading.state is None:
+    def _pass(self, share: int) -> int:
+        """Read at most `share` tokens for the first seats, all at once; how many it were."""
+        batch: list[tuple[Job, Reading, Tensor]] = []
+        left = share
+        for seat in self.reading:
+            if not left or not self._open(seat, [reading.prompt for _, reading, _ in batch]):
                 break
-        seat.job.read_tokens += used
-        return used
+            for reading in seat.readings:
+                if left and reading.state is None:
+                    part = reading.prompt.tail(reading.line.length)[:left]
+                    left -= len(part)
+                    batch.append((seat.job, reading, part))
+        if batch:
+            self._extend(batch)
+        return share - left
 
-    def _begin(self, job: Job, prompt: Prompt) -> Reading:
-        """A line with the most that is remembered of the prompt's beginning."""
-        whole = job.read.get(prompt)
-        if whole is not None:
-            memory, known = whole, len(prompt.symbols)
-        else:
-            memory, known = self.memories.find(prompt.symbols)
-            if prompt.memory is not None and known < prompt.known:
-                memory, known = prompt.memory, prompt.known
-        state = None
-        if known == len(prompt.symbols):
-            if memory is not None and len(memory.symbols) == known:
-                state = memory.state
-            known -= state is None  # the last token is read again, for the state after it
-        return Reading(prompt, self.cache.open(memory, known, len(prompt.symbols) + 1), state)
+    def _open(self, seat: Seat, others: list[Prompt]) -> bool:
+        """Give a seat its lines, with what is remembered of its prompts' beginnings. False where
+        one of the others, which are about to be read, shares more with it: then it can wait."""
+        if seat.readings:
+            return True
+        found = [self._remembered(seat.job, prompt) for prompt in seat.job.prompts]
+        for prompt, (_, known) in zip(seat.job.prompts, found, strict=True):
+            if known < len(prompt.symbols) and any(
+                other is prompt or shared(other.symbols, prompt.symbols) >= known + BLOCK
+                for other in others
+            ):
+                return False
+        for prompt, (memory, known) in zip(seat.job.prompts, found, strict=True):
+            state = None
+            if memory is not None and known == len(prompt.symbols):
+                state = memory.state if len(memory.symbols) == known else None
+                known -= state is None  # the last token is read again, for the state after it
+            line = self.cache.open(memory, known, len(prompt.symbols) + 1)
+            seat.readings.append(Reading(prompt, line, state))
+        return True
+
+    def _remembered(self, job: Job, prompt: Prompt) -> tuple[Memory | None, int]:
+        """The memory with the longest beginning of a prompt, and how many symbols that is."""
+        if (whole := job.read.get(prompt)) is not None:
+            return whole, len(prompt.symbols)
+        memory, known = self.memories.find(prompt.symbols)
+        if prompt.memory is not None and known < prompt.known:
+            return prompt.memory, prompt.known
+        return memory, known
+
+    def _extend(self, batch: list[tuple[Job, Reading, Tensor]]) -> None:
+        states = self.decoder.extend([(r.line, part) for _, r, part in batch], self.cache)
+        for (job, reading, part), state in zip(batch, states, strict=True):
+            job.read_tokens += len(part)
+            if reading.line.length == len(reading.prompt.symbols):
+                reading.state = state
+                memory = self.cache.memory(reading.line, reading.prompt.symbols, state)
+                job.read[reading.prompt] = memory
+                self.memories.put(memory)
 
     # ----------------------------------------------------------------------------- 4. write
 
