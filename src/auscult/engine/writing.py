@@ -110,7 +110,7 @@ class Writer:
         if row.closed == "open":
             ruled = self.progress is not None
             taken = advance(row, self.thinking, self.tags, self.ends, answers=ruled)
-            if row.closed == "model" and not row.pending:
+            if self.row.closed == "model" and not row.pending:
                 self._begin_answer()
             return taken
         if self.answer is None:
