@@ -82,25 +82,13 @@ class Ours:
     def __call__(self, number: int) -> int:
         """One whole step: sampling, rewards, update; tokens that were sampled."""
         from auscult.train.batch import Encoded
-        from auscult.types import Reply, Rollout
+        from auscult.types import Rollout
 
         engine = self.sampler.refresh()
-        rows = _sample(engine, self.prompts, self.args, number)
-        item = _item()
         groups = [
-            [
-                Rollout(
-                    item=item, score=0.0,
-                    reply=Reply(
-                        thought="", answer="", tokens=tuple(row.tokens),
-                        logprobs=tuple(row.logprobs), forced=tuple(row.forced), stop="length",
-                        closed="open", thought_tokens=0,
-                    ),
-                )
-                for row in group
-            ]
-            for group in rows
-        ]  # fmt: skip
+            [Rollout(item=_item(), score=0.0, reply=reply) for reply in replies]
+            for replies in _sample(engine, self.prompts, self.args, number)
+        ]
         encoded = [
             Encoded(
                 prompt=prompt, replies=tuple(r.reply.tokens for r in group),
@@ -122,24 +110,25 @@ def _item():
 
 
 def _sample(engine, prompts, args, seed):
-    """K replies of exactly G tokens to each prompt, through the engine's own batch loop."""
-    from auscult.engine import Sampling, Thinking
-    from auscult.engine.engine import Prompt
+    """K replies of exactly G tokens to each prompt, which is given as ids and not as a turn."""
+    from auscult.engine import Request, Sampling, Thinking
+    from auscult.engine.reading import Prompt
+    from auscult.types import Turn
 
-    queue = [
-        Prompt(number=i * args.samples + k, seed=(seed, i * args.samples + k), source=i,
-               ids=list(ids), clips=[])
-        for i, ids in enumerate(prompts) for k in range(args.samples)
-    ]  # fmt: skip
-    stops, engine.stops = engine.stops, frozenset()
-    sampling = Sampling(temperature=1.0, max_tokens=args.reply, seed=seed)
-    done = {}
-    for event in engine.flow(queue, sampling, Thinking(minimum=0)):
-        if event.stop:
-            done[event.request] = event.row
-    engine.stops = stops
-    rows = [done[i] for i in range(len(prompts) * args.samples)]
-    return [rows[i * args.samples : (i + 1) * args.samples] for i in range(len(prompts))]
+    def prepare(turns, *_, **__):
+        ids = tuple(prompts[int(turns[0].text)])
+        return Prompt(ids, engine.model.splice(torch.tensor([ids]), None)[0])
+
+    engine.listener.prepare = torch.inference_mode()(prepare)
+    sampling = Sampling(temperature=1.0, max_tokens=args.reply, min_tokens=args.reply + 1,
+                        loop=0, seed=seed)  # fmt: skip
+    numbers = [[Turn(role="human", text=str(i))] for i in range(len(prompts))]
+    free, n = Thinking(minimum=0), args.samples
+    answers = engine.ask([
+        Request(turns=turns, n=n, sampling=sampling, thinking=free, draw=i * n)
+        for i, turns in enumerate(numbers)
+    ])  # fmt: skip
+    return [answered.replies for answered in answers]
 
 
 def ours(args: argparse.Namespace, advantage: str) -> float:

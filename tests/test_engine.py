@@ -9,7 +9,7 @@ from conftest import randomise, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auscult.engine import Engine, Sampling, Thinking
+from auscult.engine import Engine, Request, Sampling, Thinking
 from auscult.engine.sampling import choose, penalise, restrict
 from auscult.engine.thinking import Row, Tags, advance
 from auscult.model import StepAudio2ForCausalLM
@@ -100,7 +100,7 @@ def test_a_budget_closes_the_thought_after_exactly_so_many_tokens(model, process
 
 
 def close_after(tags: Tags, words: str, thinking: Thinking) -> tuple[Row, int]:
-    row, taken = Row(request=0), 0
+    row, taken = Row(), 0
     for token in tags.encode(words + THINK_CLOSE):
         row.append(token, -1.0, False)
         taken = advance(row, thinking, tags)
@@ -133,17 +133,13 @@ def test_the_minimum_works_in_the_whole_engine(tokenizer, processor, turns):
     close = engine.tags.close_ids
     following = dict(itertools.pairwise(close))
 
-    def scripted(x: torch.Tensor) -> torch.Tensor:
-        logits = torch.full((len(x), model.config.vocab_size), -10.0)
-        for i, last in enumerate(x.tolist()):
-            logits[i, following.get(last, close[0])] = 10.0
-        return logits
-
     step = engine.decoder.step
 
-    def next_logits(tokens, cache, longest):
-        step(tokens, cache, longest)
-        return scripted(tokens)
+    def next_logits(tokens, cache):
+        logits = torch.full_like(step(tokens, cache), -10.0)
+        for row, last in zip(logits, tokens.values(), strict=True):
+            row[following.get(last, close[0])] = 10.0
+        return logits
 
     engine.decoder.step = next_logits
     reply = engine.reply(turns[:1], thinking=Thinking(minimum=9, continuation=" Wait,"))[0]
@@ -192,11 +188,27 @@ def test_bad_settings_say_what_was_expected():
         Thinking.parse("lots")
 
 
-def test_a_broken_model_is_an_error_and_not_a_token():
-    logits = torch.zeros(2, 5)
-    logits[1] = torch.nan
-    with pytest.raises(FloatingPointError, match="1 of 2 rows"):
-        choose(logits, torch.tensor([0.5, 0.5]), Sampling(temperature=1.0))
+def test_a_broken_row_is_an_error_of_its_own_and_not_a_token(model, processor, turns):
+    engine = Engine(model, processor)
+    step = engine.decoder.step
+
+    def broken(tokens, cache):
+        logits = step(tokens, cache)
+        logits[0] = torch.nan
+        return logits
+
+    asked = [Request(turns=t, sampling=Sampling(max_tokens=4, temperature=i / 2), thinking=FREE)
+             for i, t in enumerate(turns[:3])]  # fmt: skip
+    wanted = engine.ask(asked[1:])
+    engine.decoder.step = broken
+    first, *others = [engine.submit(request) for request in asked]
+    with pytest.raises(FloatingPointError, match="no finite next-token distribution"):
+        first.result(timeout=60)
+    engine.decoder.step = step
+    for ticket, other in zip(others, wanted, strict=True):
+        if ticket.exception(timeout=60) is None:
+            assert ticket.result().replies[0].tokens == other.replies[0].tokens
+    assert engine.ask(asked[1:])[0].replies == wanted[0].replies
 
 
 @given(st.integers(0, 10_000), st.floats(0.2, 3.0))
@@ -205,7 +217,8 @@ def test_inverting_the_distribution_samples_from_it(seed: int, temperature: floa
     logits = torch.randn(1, 6, generator=torch.Generator().manual_seed(seed))
     sampling = Sampling(temperature=temperature)
     uniform = (torch.arange(4000) + 0.5) / 4000
-    tokens, logprobs = choose(logits.expand(4000, 6), uniform, sampling)
+    tokens, logprobs = choose(logits.expand(4000, 6), uniform, [sampling] * 4000)
+    logprobs = logprobs.gather(1, tokens[:, None])[:, 0]
     share = torch.bincount(tokens, minlength=6) / 4000
     expected = (logits[0] / temperature).softmax(-1)
     torch.testing.assert_close(share, expected, atol=1e-3, rtol=0)
@@ -214,50 +227,23 @@ def test_inverting_the_distribution_samples_from_it(seed: int, temperature: floa
 
 def test_top_k_and_top_p_keep_the_likely_tokens_only():
     logits = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
-    kept = restrict(logits, Sampling(temperature=1.0, top_k=2)).exp()
+    kept = restrict(logits, [Sampling(temperature=1.0, top_k=2)]).exp()
     assert (kept[0] > 0).tolist() == [True, True, False, False]
-    kept = restrict(logits, Sampling(temperature=1.0, top_p=0.7)).exp()
+    kept = restrict(logits, [Sampling(temperature=1.0, top_p=0.7)]).exp()
     assert (kept[0] > 0).tolist() == [True, True, False, False]
     torch.testing.assert_close(kept.sum(), torch.tensor(1.0))
 
 
 def test_the_repetition_penalty_weakens_what_was_said():
-    logits, seen = torch.tensor([[2.0, -2.0, 1.0]]), torch.tensor([[1.0, 1.0, 0.0]])
-    assert penalise(logits, seen, 2.0).tolist() == [[1.0, -4.0, 1.0]]
-
-
-def test_rows_that_idle_never_outgrow_the_cache(tokenizer, processor, clips):
-    """The longest prompt ends first; others are refilled late and run to their limit."""
-    model = stopping_model(tokenizer, 3)
-    engine = Engine(model, processor, rows=4, sampling=Sampling(max_tokens=60), thinking=FREE)
-    long = [Turn(role="human", text="a b c d e f g h " * 6, clips=(clips[2],))]
-    turns = [long] + [[Turn(role="human", text="?")]] * 9
-    ends = {0: 3, 1: 50, 2: 50, 3: 50}
-
-    def scripted(step):
-        def run(tokens, cache, longest):
-            logits = step(tokens, cache, longest)
-            logits[:] = 0.0
-            return logits
-
-        return run
-
-    engine.decoder.step = scripted(engine.decoder.step)
-    engine.stops = frozenset()
-    batch_stop = []
-    for event in engine.run(turns):
-        if event.stop:
-            batch_stop.append((event.request, event.stop))
-        if len(event.row.tokens) == ends.get(event.request, 60):
-            event.row.tokens.extend([0] * 60)  # ends this row at its next token
-    assert sorted(r for r, _ in batch_stop) == list(range(10))
+    logits = torch.tensor([2.0, -2.0, 3.0])
+    assert penalise(logits, torch.tensor([2.0, 2.0, 1.0])).tolist() == [1.0, -4.0, 3.0]
 
 
 def test_an_end_of_turn_inside_the_thought_closes_it_and_lets_the_model_answer(tokenizer):
     stop = tokenizer.eos_token_id
     tags = Tags(tokenizer, len(tokenizer), [stop])
     for minimum, pending in ((50, " Wait,"), (1, THINK_CLOSE)):
-        row = Row(request=0)
+        row = Row()
         for token in [*tags.encode("C4"), stop]:
             row.append(token, -1.0, False)
         assert advance(row, Thinking(minimum=minimum), tags, frozenset([stop])) == 1
@@ -267,7 +253,7 @@ def test_an_end_of_turn_inside_the_thought_closes_it_and_lets_the_model_answer(t
 def test_a_budget_that_ends_within_the_tag_waits_for_the_tag(tokenizer):
     tags = Tags(tokenizer, len(tokenizer))
     words = tags.encode("C4")
-    row = Row(request=0)
+    row = Row()
     for token in [*words, *tags.encode(THINK_CLOSE)]:
         row.append(token, -1.0, False)
         assert advance(row, Thinking(budget=len(words) + 2), tags) == 0

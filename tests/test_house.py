@@ -79,7 +79,7 @@ def test_no_pickle_is_read_or_written():
 
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "docs/grounding.md", "docs/data.md", "docs/recipe.md",
-    "docs/results.md", "docs/evaluation.md", "docs/real_sound.md",
+    "docs/results.md", "docs/evaluation.md", "docs/real_sound.md", "docs/engine.md",
 )  # fmt: skip
 
 

@@ -84,8 +84,9 @@ def test_settings_are_the_engines():
 
 
 def test_settings_that_mean_nothing_here_are_refused():
-    with pytest.raises(ValueError, match="the engine has no stop_seqs"):
-        sampling_of(GenerateConfig(stop_seqs=["x"]))
+    assert sampling_of(GenerateConfig(stop_seqs=["x"])).stop == ("x",)
+    with pytest.raises(ValueError, match="the engine has no frequency_penalty"):
+        sampling_of(GenerateConfig(frequency_penalty=0.5))
     with pytest.raises(ValueError, match=r"extra_body holds \['beams'\]; expected some of"):
         sampling_of(GenerateConfig(extra_body={"beams": 4}))
 

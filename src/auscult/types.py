@@ -68,10 +68,12 @@ class Reply:
         tokens    (40, 41, 42, 5, 6, 7, 88, 2)   everything generated, forced tokens included
         logprobs  (-.1, -.2, -.1, 0, 0, 0, -.3, -.0)   under the sampling policy; forced ones are 0
         forced    (F, F, F, T, T, T, F, F)
-        stop      "end"               "end": end-of-turn token; "length": token limit
+        stop      "end"               "end": end-of-turn token; "length": token limit; "stop": a
+                                      stop text or id; "loop": the same words again and again
         closed    "budget"            "model" | "budget" | "empty" (no thinking asked) | "open"
         thought_tokens 3              tokens before the closing tag
         certainties ()   per token, where asked for: see `engine.sampling.certainty`
+        likeliest ()     per token, where asked for: ((id, log-probability), ...), () where forced
     """
 
     thought: str
@@ -83,6 +85,7 @@ class Reply:
     closed: str
     thought_tokens: int
     certainties: tuple[float, ...] = ()
+    likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

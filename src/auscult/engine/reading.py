@@ -1,66 +1,192 @@
-"""The rows in flight as the decoder has read them: with the sound, and once more without it.
+"""From a conversation to what the decoder reads, away from the thread that writes.
 
-Audio-aware decoding (arXiv 2506.07233) contrasts the two: every token that is chosen is taken by
-both readings, so that they differ in the sound alone.
+A prompt is a list of symbols: a token's id, or for a place that sound takes a negative number made
+of the clip's content and the place in it. Prompts that share symbols share what was read.
+
+Clips are encoded one by one, never padded to a neighbour, so what is heard of a clip depends on
+nothing else; the vectors of the last clips are kept by content, bounded in bytes.
+
+Shapes: N audio tokens of a clip, T tokens of a prompt, D decoder width.
 """
 
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from auscult.engine.decoder import Cache, FastDecoder
+from auscult.audio.mel import frame_count
+from auscult.audio.synth import SAMPLE_RATE
+from auscult.engine.cache import Memory
+from auscult.engine.sampling import Sampling
+from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor, audio_tokens
+from auscult.types import Audio, Turn
 
 
-class Reading:
-    """The cache of some rows, with the length of each on the host, which spares the device a
-    question."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """A conversation as the decoder reads it.
 
-    def __init__(self, decoder: FastDecoder, rows: int, capacity: int) -> None:
-        self.decoder, self.capacity = decoder, capacity
-        self.cache: Cache = decoder.empty_cache(rows, capacity)
-        self.lengths = [0] * rows
+    symbols: see the head of this file; embeds [T - known, D]: of all but the first `known`, which
+    `memory` holds (a session's). deaf: the same without its sound, for contrast.
+    """
 
-    def read(
-        self, embeds: Tensor, lengths: Tensor, slots: list[int], which: list[int]
-    ) -> Tensor:  # fmt: skip
-        """Read prompts [b, T, D] into `slots`; slot i gets prompt which[i]. Prompts that several
-        slots share are read once and copied. Logits [slots, V] after each prompt's end."""
-        where = torch.tensor(slots, device=self.decoder.device)
-        source = torch.tensor(which, device=where.device)
-        firsts = torch.tensor([which.index(i) for i in range(len(embeds))], device=where.device)
-        logits = self.decoder.prefill(embeds, lengths, self.cache, where[firsts])
-        if len(embeds) < len(slots):
-            self.cache.copy(where[firsts][source], where, int(lengths.max()))
-            logits = logits[source]
-        for slot, i in zip(slots, which, strict=True):
-            self.lengths[slot] = int(lengths[i])
-        return logits
+    symbols: tuple[int, ...]
+    embeds: Tensor
+    known: int = 0
+    memory: Memory | None = None
+    deaf: "Prompt | None" = None
 
-    def step(self, tokens: Tensor, live: list[int]) -> Tensor:
-        """Every live row takes its next token; logits [live, V]."""
-        if len(live) < len(self.lengths):
-            # The others still ride along; at length 0 they can never outgrow the cache.
-            busy = set(live)
-            self.cache.lengths[[i for i in range(len(self.lengths)) if i not in busy]] = 0
-        longest = max(self.lengths[i] for i in live) + 1
-        logits = self.decoder.step(tokens, self.cache, longest)
-        for i in live:
-            self.lengths[i] += 1
-        return logits if len(live) == len(self.lengths) else logits[live]
+    def tail(self, start: int) -> Tensor:
+        """The inputs from symbol `start` on."""
+        return self.embeds[start - self.known :]
 
-    def shorten(self, slot: int, n: int) -> None:
-        """The last n tokens of a row were taken back."""
-        self.lengths[slot] -= n
-        self.cache.lengths[slot] -= n
 
-    def keep(self, slots: list[int]) -> None:
-        """Only these rows remain."""
-        self.cache.keep(torch.tensor(slots, device=self.decoder.device))
-        self.lengths = [self.lengths[i] for i in slots]
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """What a session holds so far; the next prompt goes on from here. `rest`: the ids after those
+    in `memory`, a reply's last token."""
 
-    def grow(self, rows: int) -> None:
-        """Room for more rows, which are empty."""
-        old = self.cache
-        self.cache = self.decoder.empty_cache(rows, self.capacity)
-        self.cache.data[:, :, : len(self.lengths)] = old.data
-        self.cache.lengths[: len(self.lengths)] = old.lengths
-        self.lengths += [0] * (rows - len(self.lengths))
+    turns: tuple[Turn, ...]
+    memory: Memory
+    rest: tuple[int, ...] = ()
+
+
+def _check(clip: np.ndarray, number: int) -> None:
+    """Raises `ValueError` that says what is wrong with clip `number`, if anything is."""
+    if clip.ndim != 1:
+        raise ValueError(
+            f"clip {number} has the shape {clip.shape}, expected one channel [samples]; average "
+            "the channels first"
+        )
+    if audio_tokens(frame_count(len(clip))) < 1:
+        raise ValueError(
+            f"clip {number} has {len(clip)} samples, which is too short to be heard; give at "
+            f"least {SAMPLE_RATE // 40} samples (25 ms)"
+        )
+    if not np.isfinite(clip).all():
+        bad = int((~np.isfinite(clip)).sum())
+        raise ValueError(
+            f"clip {number} holds {bad} samples that are NaN or infinite; expected numbers within "
+            "[-1, 1]"
+        )
+
+
+class Listener:
+    """Hears clips and reads conversations, with one model and one processor."""
+
+    def __init__(
+        self, model: StepAudio2ForCausalLM, processor: StepAudio2Processor, limit: int,
+        clip_bytes: int,
+    ) -> None:  # fmt: skip
+        """limit: tokens that the decoder reads; clip_bytes: for the vectors of the last clips."""
+        self.model, self.processor, self.limit, self.clip_bytes = (
+            model,
+            processor,
+            limit,
+            clip_bytes,
+        )
+        self.clips: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.nbytes = 0
+        self.encoded = 0  # clips, since the beginning
+        self.lock = threading.Lock()
+
+    @torch.inference_mode()
+    def prepare(
+        self, turns: Sequence[Turn], sampling: Sampling, so_far: Spoken | None = None,
+        reply: bool = True,
+    ) -> Prompt:  # fmt: skip
+        """The prompt of a conversation, or of what comes after `so_far`; with `reply` it opens the
+        model's turn. Raises `ValueError` for clips and prompts that cannot be read."""
+        prompt = self._prompt(turns, so_far, reply)
+        if not sampling.contrast:
+            return prompt
+        if so_far is not None:
+            raise ValueError("contrast is not for sessions; ask with the whole conversation")
+        silent = sampling.without == "silence"  # as long, and nothing in it
+        deaf = [
+            Turn(role=t.role, text=t.text, before=t.before,
+                 clips=tuple(np.zeros_like(c) for c in t.clips) if silent else ())
+            for t in turns
+        ]  # fmt: skip
+        return Prompt(prompt.symbols, prompt.embeds, deaf=self._prompt(deaf, None, reply))
+
+    def forget(self) -> None:
+        """The weights have changed: what was heard is to be heard again."""
+        with self.lock:
+            self.clips.clear()
+            self.nbytes = 0
+
+    def _prompt(self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool) -> Prompt:
+        clips = [clip for turn in turns for clip in turn.clips]
+        for number, clip in enumerate(clips, 1):
+            _check(clip, number)
+        text = self._render(turns, so_far, reply)
+        frames = [self.processor.frames(clip) for clip in clips]
+        ids = self.processor.token_ids(text, frames)
+        before: tuple[int, ...] = ()
+        if so_far is not None:
+            before, end = so_far.memory.symbols, self.processor.end_of_turn
+            twice = so_far.rest[-1:] == (end,) and ids[:1] == [end]
+            ids = [*so_far.rest, *ids[twice:]]
+        total = len(before) + len(ids)
+        if total >= self.limit:
+            raise ValueError(
+                f"the prompt has {total} tokens; the model reads at most {self.limit - 1}: shorten "
+                "the audio or the text"
+            )
+        heard = [self.vectors(clip) for clip in clips]
+        vectors = torch.cat([v for _, v in heard]) if heard else None
+        device = self.model.lm_head.weight.device
+        embeds = self.model.splice(torch.tensor([ids], device=device), vectors)[0]
+        marks = iter([-(mark << 16) - i - 1 for mark, v in heard for i in range(len(v))])
+        patch = self.model.config.audio_patch_token_id
+        symbols = (next(marks) if i == patch else i for i in ids)
+        memory = None if so_far is None else so_far.memory
+        return Prompt((*before, *symbols), embeds, len(before), memory)
+
+    def _render(self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool) -> str:
+        """The template's text; of a session only what comes after what was read."""
+        known = () if so_far is None else so_far.turns
+        text, _ = self.processor.render([*known, *turns], open_reply=reply)
+        if so_far is None:
+            return text
+        before, _ = self.processor.render(known, open_reply=False)
+        if not text.startswith(before):
+            raise ValueError(
+                "the chat template rewrites earlier turns, so a session cannot go on from what it "
+                "has read; ask with the whole conversation"
+            )
+        return text[len(before) :]
+
+    def vectors(self, clip: Audio) -> tuple[int, Tensor]:
+        """A clip's content as a number, and what the decoder hears of it [N, D]."""
+        mark = blake2b(np.ascontiguousarray(clip).tobytes(), digest_size=16).digest()
+        with self.lock:
+            found = self.clips.get(mark)
+            if found is not None:
+                self.clips.move_to_end(mark)
+        if found is None:
+            found = self._encode(clip)
+            self._keep(mark, found)
+        return int.from_bytes(mark), found
+
+    def _encode(self, clip: Audio) -> Tensor:
+        weight = self.model.encoder.conv1.weight
+        mel = self.processor.features(clip)[None]
+        lengths = torch.tensor([mel.shape[-1]], device=weight.device)
+        features = self.model.encoder(mel.to(weight), lengths)
+        self.encoded += 1
+        return self.model.project(features, lengths)
+
+    def _keep(self, mark: bytes, vectors: Tensor) -> None:
+        with self.lock:
+            self.clips[mark] = vectors
+            self.nbytes += vectors.nbytes
+            while self.nbytes > self.clip_bytes:
+                _, old = self.clips.popitem(last=False)
+                self.nbytes -= old.nbytes

@@ -1,11 +1,11 @@
 """Replies from any OpenAI-compatible server that hears: vLLM with its Step-Audio fork, or others.
 
 One request asks for all replies to a conversation; requests run at the same time and are repeated
-where the server is busy or the line drops. Only the standard library speaks HTTP here.
+where the server is busy or the line drops.
 
 What differs from `Engine`:
-- A thought is free or empty. A budget of tokens and a minimum above 1 need the engine's hand on
-  every token and are errors; a minimum of 1 (no empty thought) is left to the model.
+- A thought is free or empty. A budget and a minimum above 1 need the engine's hand on every token
+  and are errors; a minimum of 1 (no empty thought) is left to the model. Loops go on.
 - An empty thought and an opening are a prefilled reply that the server continues: the fields
   `continue_final_message` and `add_generation_prompt` of vLLM, sent only then. A server without
   them refuses the request or, if it ignores them, thinks all the same.
@@ -47,6 +47,8 @@ OPEN_TAG = THINK_OPEN.strip()
 BUSY = (408, 409, 425, 429)  # and all from 500: worth another try
 LONGEST_WAIT_S = 60.0  # between two tries
 _TOKEN_ID = "token_id:"  # vLLM's return_tokens_as_token_ids
+_FIELDS = {"top_k": "top_k", "repetition_penalty": "repetition_penalty", "stop": "stop",
+           "min_tokens": "min_tokens", "stop_token_ids": "stop_ids"}  # fmt: skip
 
 
 class EndpointError(ValueError):
@@ -211,10 +213,9 @@ class Endpoint:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         """`url` ends before /chat/completions; `processor` is that of the served checkpoint; the
-        key is read from the environment variable OPENAI_API_KEY. A request is sent at most
-        `attempts` times; `backoff_s` doubles from one to the next, `timeout_s` bounds each.
-        `human` is the role that questions have; `extra` fields replace or join those of a request.
-        """
+        key is read from OPENAI_API_KEY. A request is sent at most `attempts` times; `backoff_s`
+        doubles from one to the next, `timeout_s` bounds each. `human` is the role that questions
+        have; `extra` fields replace or join those of a request."""
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"expected an address such as http://localhost:8000/v1; got {url!r}")
         for name, value in (("concurrency", concurrency), ("attempts", attempts)):
@@ -287,10 +288,8 @@ class Endpoint:
             ) from error
         return [replies[i] for i in range(len(calls))]
 
-    def _body(
-        self, turns: Sequence[Turn], sampling: Sampling, start: str, forced: int
-    ) -> dict[str, Any]:
-        """The request without its number of choices and its seed."""
+    def _body(self, turns: Sequence[Turn], sampling: Sampling, start: str, forced: int) -> Any:
+        """The request without number of choices and seed."""
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [message_of(turn, self.human) for turn in turns],
@@ -299,10 +298,10 @@ class Endpoint:
             "max_tokens": max(1, sampling.max_tokens - forced),
             "logprobs": self.logprobs,
         }
-        if sampling.top_k:
-            body["top_k"] = sampling.top_k
-        if sampling.repetition_penalty != 1.0:
-            body["repetition_penalty"] = sampling.repetition_penalty
+        if sampling.contrast or sampling.certainty or sampling.logprobs:
+            raise ValueError("a server has no contrast, certainty or logprobs; use the engine")
+        given = {theirs: getattr(sampling, ours) for theirs, ours in _FIELDS.items()}
+        body |= {name: value for name, value in given.items() if value and value != 1.0}
         if start:
             body["messages"].append({"role": "assistant", "content": THINK_OPEN + start})
             body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -387,8 +386,8 @@ class Endpoint:
 def _first_error(
     calls: Sequence[Future[list[_Choice]]], halt: threading.Event
 ) -> tuple[int, BaseException] | None:
-    """Wait for all calls. After the first failure those not begun are given up and no try is
-    repeated, but what is on its way may arrive."""
+    """Wait for all calls. After the first failure those not begun are given up, none is repeated,
+    and what is on its way may arrive."""
     wait(calls, return_when=FIRST_EXCEPTION)
     for i, call in enumerate(calls):
         if call.done() and (error := call.exception()) is not None:

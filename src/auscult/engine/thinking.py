@@ -64,6 +64,8 @@ class Tags:
         self.tokenizer = tokenizer
         texts = [str(tokenizer.decode([i])) if i < len(tokenizer) else "" for i in range(size)]
         self.ends_tag = frozenset(i for i, text in enumerate(texts) if ">" in text)
+        # Tokens that would close the thought and begin the answer at once.
+        self.beyond_tag = [i for i in self.ends_tag if texts[i].partition(">")[2].strip("\n")]
         self.special = frozenset([*tokenizer.all_special_ids, *stops])
         self.empty_starts = [
             i
@@ -100,7 +102,6 @@ class Tags:
 class Row:
     """The progress of one reply."""
 
-    request: int
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     forced: list[bool] = field(default_factory=list)
@@ -125,14 +126,17 @@ class Row:
             del values[max(0, len(values) - n) :]
 
 
-def advance(row: Row, thinking: Thinking, tags: Tags, stops: frozenset[int] = frozenset()) -> int:
+def advance(
+    row: Row, thinking: Thinking, tags: Tags, stops: frozenset[int] = frozenset(), *,
+    answers: bool = False,
+) -> int:  # fmt: skip
     """Apply the rules after a token of the thought; returns how many tokens were taken back.
 
     Called while `row.closed == "open"` and nothing is pending. A reply that would end inside its
-    thought is treated as one that would close it; a budget that ends within a half-written tag
-    waits for the tag.
+    thought is treated as one that would close it, where the thought has any rule or the reply must
+    have an answer (`answers`); a budget that ends within a half-written tag waits for the tag.
     """
-    ruled = thinking.minimum > 0 or thinking.budget is not None
+    ruled = thinking.minimum > 0 or thinking.budget is not None or answers
     if ruled and row.tokens[-1] in stops:
         return _end_inside(row, thinking, tags)
     n = tags.tag_length(row.tokens)

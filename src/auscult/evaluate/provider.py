@@ -27,8 +27,8 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from auscult.audio.io import read_audio, read_encoded
-from auscult.engine import Engine, Sampling, Thinking
-from auscult.engine.live import Answered, Live, LiveProcess, Request
+from auscult.engine import Answered, Engine, Form, Request, Sampling, Thinking
+from auscult.engine.process import EngineProcess
 from auscult.model.weights import locate, open_model
 from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
@@ -54,7 +54,7 @@ class Machine:
 
 
 _machine = Machine()
-_ENGINES: dict[tuple[str, str, Machine], Live | LiveProcess] = {}
+_ENGINES: dict[tuple[str, str, Machine], Engine | EngineProcess] = {}
 
 
 def run_on(machine: Machine) -> None:
@@ -63,7 +63,7 @@ def run_on(machine: Machine) -> None:
     _machine = machine
 
 
-def engine_for(model: str, weights: str) -> Live | LiveProcess:
+def engine_for(model: str, weights: str) -> Engine | EngineProcess:
     """The engine of a model's present weights, opened once for all evaluations of this process; one
     of other weights or settings is closed."""
     key = (model, weights, _machine)
@@ -73,9 +73,9 @@ def engine_for(model: str, weights: str) -> Live | LiveProcess:
         machine = _machine
         if machine.inside:
             opened = open_model(model, device=machine.device or None)
-            _ENGINES[key] = Live(Engine(*opened, rows=machine.rows))
+            _ENGINES[key] = Engine(*opened, rows=machine.rows)
         else:
-            _ENGINES[key] = LiveProcess(
+            _ENGINES[key] = EngineProcess(
                 model, rows=machine.rows, threads=machine.threads, device=machine.device
             )
     return _ENGINES[key]
@@ -112,6 +112,7 @@ class Auscult(ModelAPI):
             n=config.num_choices or 1,
             sampling=sampling_of(config),
             thinking=thinking_of(config),
+            form=form_of(config),
         )
         return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
 
@@ -126,7 +127,7 @@ class Auscult(ModelAPI):
 
 def sampling_of(config: GenerateConfig) -> Sampling:
     """The engine's settings. Raises `ValueError` for one that it does not have."""
-    for name in ("stop_seqs", "frequency_penalty", "presence_penalty", "logit_bias", "best_of"):
+    for name in ("frequency_penalty", "presence_penalty", "logit_bias", "best_of"):
         if getattr(config, name):
             raise ValueError(f"the engine has no {name}; leave it out")
     extra = dict(config.extra_body or {})
@@ -140,6 +141,7 @@ def sampling_of(config: GenerateConfig) -> Sampling:
         top_p=1.0 if config.top_p is None else config.top_p,
         max_tokens=config.max_tokens or 512,
         seed=config.seed or 0,
+        stop=tuple(config.stop_seqs or ()),
         **extra,
     )
 
@@ -149,6 +151,13 @@ def thinking_of(config: GenerateConfig) -> Thinking:
     least = int((config.extra_body or {}).get("minimum", 1))
     budget = config.reasoning_tokens
     return Thinking(budget=budget, minimum=least if budget is None else min(least, budget))
+
+
+def form_of(config: GenerateConfig) -> Form | None:
+    """What the answer must look like: JSON of the framework's `response_schema`."""
+    if config.response_schema is None:
+        return None
+    return Form(schema=config.response_schema.json_schema.model_dump_json(exclude_none=True))
 
 
 def turn_of(message: ChatMessage) -> Turn:
@@ -212,18 +221,19 @@ def choice_of(reply: Reply, model: str) -> ChatCompletionChoice:
             source="generate",
             metadata=numbers_of(reply),
         ),
-        stop_reason="stop" if reply.stop == "end" else "max_tokens",
+        stop_reason="stop" if reply.stop in ("end", "stop") else "max_tokens",
     )
 
 
 def numbers_of(reply: Reply) -> dict[str, Any]:
-    """tokens, thought_tokens, closed; the sum of the log-probabilities of what was chosen and their
-    count; the mean certainty where it was kept (forced tokens count in neither)."""
+    """tokens, thought_tokens, closed, stop; the sum of the log-probabilities of what was chosen and
+    their count; the mean certainty where it was kept (forced tokens count in neither)."""
     chosen = [p for p, forced in zip(reply.logprobs, reply.forced, strict=True) if not forced]
     numbers: dict[str, Any] = {
         "tokens": len(reply.tokens),
         "thought_tokens": reply.thought_tokens,
         "closed": reply.closed,
+        "stop": reply.stop,
         "logprob": sum(chosen),
         "chosen": len(chosen),
     }

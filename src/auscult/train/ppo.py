@@ -153,7 +153,7 @@ def told(groups: Sequence[Sequence[Rollout]], rewards: Sequence[float]) -> dict[
     out: dict[str, float] = dict.fromkeys(
         ("audio", "reward/audio", "right/audio", "reasoned/audio", "text", "reward/text",
          "right/text", "reasoned/text", "thought_tokens", "tokens", "stop/end", "stop/length",
-         "closed/model", "closed/open", "empty_thought"), 0.0,
+         "stop/loop", "closed/model", "closed/open", "empty_thought"), 0.0,
     )  # fmt: skip
     flat = [r for group in groups for r in group]
     for rollout, reward in zip(flat, rewards, strict=True):
