@@ -26,7 +26,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from auscult.audio.io import read_audio, read_encoded
+from auscult.audio.io import pieces, read_audio, read_encoded
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.engine.live import Answered, Live, LiveProcess, Request
 from auscult.model.weights import locate, open_model
@@ -165,7 +165,7 @@ def turn_of(message: ChatMessage) -> Turn:
     return Turn(
         role=_ROLES[message.role],
         before="".join(_text(part) for part in parts[:cut]),
-        clips=tuple(_clip(part) for part in parts if isinstance(part, ContentAudio)),
+        clips=pieces([_clip(part) for part in parts if isinstance(part, ContentAudio)]),
         text="".join(_text(part) for part in parts[cut + len(heard) :]),
     )
 
