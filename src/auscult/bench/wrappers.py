@@ -24,9 +24,7 @@ _LEADS = (
 )
 """How an answer is announced; to add a language, add a line. Colons have one width here."""
 _LEAD = re.compile("|".join(_LEADS), re.I)
-_NAMED = re.compile(
-    r"(?:the\s+)?(?:option|choice|answer|letter|选项?|选择|我选|옵션)\s*(?=\S)", re.I
-)
+_NAMED = re.compile(r"(?:the\s+)?(?:option|choice|选择|选项|我选|选|옵션)\s*(?=\S)", re.I)
 
 
 def _one_width(text: str) -> str | None:
