@@ -288,8 +288,7 @@ _NAMED = re.compile(r"(?<!not )\(([A-D])\)|(?<![\w.'])(?<!not )([A-D])(?=[.):](?
 def clear_letter(reply: str) -> str | None:
     """Our own, stricter reading: the whole reply is a letter; or it says which letter is the answer
     and names one; or it names only one; whatever is wrapped around it. None = none, or several."""
-    found = map(_clear_letter, readings(reply))
-    return next((letter for letter in found if letter is not None), None)
+    return next(filter(None, map(_clear_letter, readings(reply))), None)
 
 
 def _clear_letter(reply: str) -> str | None:
@@ -342,8 +341,7 @@ def side_of(reply: str, task: str) -> int | None:
 
 def clear_side(reply: str, task: str) -> int | None:
     """Our own, stricter reading: a letter for `hyperbaton`; else the yes or no that is said to be
-    the answer, or with which the reply starts or ends, if there is only one; whatever is wrapped
-    around it."""
+    the answer, or with which the reply starts or ends, if there is only one."""
     if task == "hyperbaton":
         return {"A": 0, "B": 1}.get(clear_letter(reply) or "")
     found = map(_clear_yes, readings(reply))

@@ -18,6 +18,7 @@ _PAIRS = (
     ("《", "》"), ("【", "】"), ("[", "]"), ("{", "}"),
 )  # fmt: skip
 _LEADS = (
+    r"(?:\b(?:so|and|thus|therefore|the|my|final|correct|right|best),?\s+)*"
     r"\b(?:answer|option|choice)\b(?:\s+\w+){0,3}?\s*(?:\b(?:is|would be|should be)\b|[:=])[\s:]*",
     r"(?:正确)?(?:答案|选项|答え|正解)\s*(?:应该?是|是|为|就是|は|[:])\s*[:]?\s*",
     r"(?:정답|답)\s*(?:은|는|[:])\s*[:]?\s*",

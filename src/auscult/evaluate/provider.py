@@ -29,6 +29,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from auscult.audio.io import pieces, read_audio, read_encoded
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.engine.live import Answered, Live, LiveProcess, Request
+from auscult.faults import LastingFault
 from auscult.model.weights import locate, open_model
 from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
@@ -113,7 +114,10 @@ class Auscult(ModelAPI):
             sampling=sampling_of(config),
             thinking=thinking_of(config),
         )
-        return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
+        try:
+            return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
+        except ValueError as error:  # the engine refuses what it cannot read
+            raise LastingFault(str(error)) from error
 
     def max_connections(self) -> int:
         """As many as keep all rows busy while finished ones are scored."""

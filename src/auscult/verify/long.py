@@ -17,7 +17,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from auscult.audio import measure
-from auscult.audio.loudness import block_power, gated_lufs
+from auscult.audio.loudness import BLOCK_S, HOP_S, block_power, gated_lufs
 from auscult.audio.measure import Pitch
 from auscult.audio.speaking import PAUSE_S
 from auscult.audio.synth import SAMPLE_RATE
@@ -31,6 +31,7 @@ WINDOW_S = 60.0
 (but for the search for a quiet place)."""
 _SEARCH_S = 2.5  # an edge moves at most so far
 _GRID = 800  # samples: edges lie on it, so that the frames of all windows form one regular grid
+_LEAD = round((BLOCK_S - HOP_S) * SAMPLE_RATE)
 _COLUMN_S = 1.0  # of a picture
 _MOST_PARTS = 8  # stretches that are kept: each holds its own measurements
 
@@ -142,7 +143,8 @@ def _slim(track: Pitch, by_s: float) -> Pitch:
     )
 
 
-def _hear(clip: Audio, start_s: float) -> _Heard:
+def _hear(source: Source, start: int, end: int) -> _Heard:
+    clip, start_s = source.read(start, end), start / SAMPLE_RATE
     ear = _Ear(clip)
     values = {name: take(ear, name) for name in MEASURES}
     for function in WINDOWED:
@@ -161,7 +163,8 @@ def _hear(clip: Audio, start_s: float) -> _Heard:
         activity=[(a + start_s, b + start_s) for a, b in ear.activity],
         tracks={name: _slim(getattr(ear, name), start_s) for name in _TRACKS},
         envelopes={name: getattr(ear, name).astype(np.float32) for name in _ENVELOPES},
-        loudness=block_power(clip),
+        # From the last blocks before on, so that none is missing where windows meet.
+        loudness=block_power(source.read(max(0, start - _LEAD), end)),
         words={name: getattr(ear, name) for name in ("background", "vowel")},
         made=ear.made,
     )
@@ -195,7 +198,7 @@ class LongListening(Listening):
             unit="window",
             disable=not self._progress,
         )
-        return [_hear(self._source.read(a, b), a / SAMPLE_RATE) for a, b in bar]
+        return [_hear(self._source, a, b) for a, b in bar]
 
     @property
     def windows(self) -> list[Window]:
