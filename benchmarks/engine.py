@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from machine import on
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from auscult import gym
@@ -109,7 +110,7 @@ def main() -> None:
         rate = {k: sum(lengths) / v for k, v in best.items()}
         print(
             f"{name:9} lengths: generate {rate['generate']:7.0f} tok/s, "
-            f"engine {rate['engine']:7.0f} tok/s, ratio {rate['engine'] / rate['generate']:.2f}"
+            f"engine {rate['engine']:7.0f} tok/s, ratio {rate['engine'] / rate['generate']:.2f}{on()}"
         )
 
 

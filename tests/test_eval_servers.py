@@ -1,6 +1,7 @@
 """Evaluation of a model behind a server that replies well, badly, late or not at all."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 from scripted_server import THOUGHT, Scripted, numbered
 from tenacity import wait_fixed
 
-from auscult.evaluate.door import Effort, Patience, model_named, run
+from auscult.evaluate.door import Effort, Patience, faults, model_named, run
 from auscult.evaluate.protocol import Protocol
 
 PLAIN, OURS = "openai-api/test/model", "step-audio/model"
@@ -248,8 +249,8 @@ def test_a_wait_that_the_server_asks_for_is_kept(tmp_path):
 
 def test_failed_questions_are_asked_again_when_all_others_are_done(tmp_path):
     with Scripted(ANSWERS) as server:
-        # 404 is repeated neither by the client nor by the framework: 2 tries make one pass.
-        server.script = lambda seen: "404" if seen.question == ODD and seen.time < 4 else "right"
+        # A page is repeated neither by the client nor by the framework: 2 tries make one pass.
+        server.script = lambda seen: "html" if seen.question == ODD and seen.time < 4 else "right"
         whole, log = evaluate(tmp_path, server, OURS, {"retries": 2})
     assert whole and the_odd_one(log)["strict"] == 1.0
     assert server.asked() == dict.fromkeys(ANSWERS, 1) | {ODD: 5}
@@ -277,6 +278,40 @@ def test_fewer_replies_than_were_wanted_are_an_error(tmp_path):
     assert not whole and len(replies(log)) == 3
     (error,) = (s.error for s in log.samples or [] if s.error)
     assert "1 replies where 3 are wanted" in error.traceback
+
+
+@pytest.mark.parametrize("behaviour", ["400", "401", "404"])
+def test_what_lasts_is_not_waited_for(tmp_path, behaviour):
+    with Scripted(ANSWERS, odd(behaviour)) as server:
+        began = time.monotonic()
+        whole, log = evaluate(tmp_path, server, OURS, {"retries": 2, "wait_s": 60.0})
+    assert not whole and time.monotonic() - began < 30 and len(replies(log)) == 3
+    assert server.asked() == dict.fromkeys(ANSWERS, 1) | {ODD: 2}
+    (fault,) = faults([log])
+    assert fault.lasting and fault.key == "mmsu/2" and behaviour in fault.why
+
+
+def test_a_broken_recording_is_named_and_not_waited_for(tmp_path):
+    fixture_mmsu.lines(tmp_path / "mmsu")
+    broken = tmp_path / "mmsu" / "audio" / "3.wav"
+    broken.write_bytes(b"")
+    with Scripted(ANSWERS) as server:
+        began = time.monotonic()
+        whole, log = evaluate(tmp_path, server, OURS, {"retries": 2, "wait_s": 60.0})
+    assert not whole and time.monotonic() - began < 30 and len(replies(log)) == 3
+    (fault,) = faults([log])
+    assert fault.lasting and f"{broken} is empty (0 bytes); copy or record it again" in fault.why
+
+
+def test_an_address_where_nobody_listens_is_said_before_anything_is_asked(tmp_path):
+    with Scripted(ANSWERS) as server:
+        url = server.url
+    fixture_mmsu.lines(tmp_path / "mmsu")
+    protocol = Protocol(suite="mmsu", data=str(tmp_path / "mmsu"), verify=False)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=rf"no server answers at {url} .*--base-url"):
+        run([protocol], model_named(OURS, url), tmp_path / "out", Effort(display="none"))
+    assert time.monotonic() - began < 10
 
 
 # ------------------------------------------------------------------- a server that is gone

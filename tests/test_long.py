@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import REAL
+from inspect_ai.model import ChatMessageUser, ContentAudio
 
 from auscult.audio.io import read_audio
 from auscult.cli import main
+from auscult.engine import Engine
+from auscult.evaluate.provider import turn_of
+from auscult.types import Reply, Turn
 from auscult.verify.combine import by_energy, commonest, typical
 from auscult.verify.listening import Listening, Refused, Window
 from auscult.verify.long import Held, LongListening, Stretch, edges, hear
@@ -113,6 +117,15 @@ def test_a_stretch_is_measured_exactly(pair):
         pair[1].within((40.0, 41.0))
 
 
+def test_of_a_long_recording_nothing_but_numbers_stays(pair):
+    x = speech_like(18)
+    ear = LongListening(Held(x), window_s=3.0)
+    kept = sum(v.nbytes for h in ear._heard for v in h.envelopes.values())
+    kept += sum(t.hz.nbytes * 5 for h in ear._heard for t in h.tracks.values())
+    assert len(ear.windows) == 6 and kept < x.nbytes / 6
+    assert not any(isinstance(v, np.ndarray) for h in ear._heard for v in h.made.values())
+
+
 def test_samples_of_a_long_recording_are_refused_with_a_hint(pair):
     with pytest.raises(Refused, match="ask for a stretch"):
         _ = pair[1].clip
@@ -148,18 +161,19 @@ def test_a_stretch_of_a_source_ends_where_it_ends():
     assert len(part) == 30 and part.read(25, 99).tolist() == [45, 46, 47, 48, 49]
 
 
-@pytest.fixture(scope="module")
-def long_file(tmp_path_factory):
-    file = tmp_path_factory.mktemp("long") / "long.wav"
-    soundfile.write(file, speech_like(61), RATE)
-    return file
+@pytest.fixture
+def long_file(tmp_path, monkeypatch):
+    """A recording that is long because windows are short here."""
+    monkeypatch.setattr("auscult.verify.long.WINDOW_S", 5.0)
+    soundfile.write(tmp_path / "long.wav", speech_like(6), RATE)
+    return tmp_path / "long.wav"
 
 
 def test_measure_tells_what_windows_say(capsys, long_file):
     assert main(["measure", str(long_file)]) == 0
     out, err = capsys.readouterr()
-    assert "(61.00 s, 0:01:01; heard in 2 windows)" in out
-    assert "listening to 1 min" in err and "2/2" in err
+    assert "(6.00 s, 0:00:06; heard in 2 windows)" in out
+    assert "listening to 0 min" in err and "2/2" in err
     (pitch,) = (line for line in out.splitlines() if line.startswith("  pitch  "))
     assert " in 2 windows" in pitch
     assert sum(line.startswith("    0:0") for line in out.splitlines()) == 2
@@ -169,21 +183,45 @@ def test_measure_tells_what_windows_say(capsys, long_file):
 def test_measure_gives_all_windows_as_json_and_one_stretch(capsys, long_file):
     assert main(["measure", str(long_file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert len(record["windows"]) == 2 and record["windows"][1]["end"] == 61.0
+    assert len(record["windows"]) == 2 and record["windows"][1]["end"] == 6.0
     assert record["spread"]["pitch"]["low"] <= record["spread"]["pitch"]["high"]
-    assert main(["measure", str(long_file), "--span", "10", "20", "--json"]) == 0
+    assert main(["measure", str(long_file), "--span", "1", "3", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["measured"][0]["value"] == 10.0 and "windows" not in record
+    assert record["measured"][0]["value"] == 2.0 and "windows" not in record
 
 
 def test_check_hears_a_long_recording_in_windows(capsys, long_file, tmp_path):
     page, plot = tmp_path / "a.html", tmp_path / "a.png"
-    thought = "The recording lasts 61 seconds. It lasts 20 seconds."
+    thought = "The recording lasts 6 seconds. It lasts 20 seconds."
     args = ["check", str(long_file), "--text", thought, "--html", str(page), "--plot", str(plot)]
     assert main(args) == 0
     out = capsys.readouterr().out
-    assert "supported: claimed duration 61" in out and "contradicted: claimed duration 20" in out
+    assert "supported: claimed duration 6" in out and "contradicted: claimed duration 20" in out
     assert "data:audio/mpeg;base64" in page.read_text() and plot.stat().st_size > 5_000
+
+
+def test_check_gives_a_model_a_long_clip_in_pieces(capsys, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.zeros(60 * RATE), RATE)
+    given: list[Turn] = []
+
+    def reply(self: Engine, conversations: list[list[Turn]]) -> list[Reply]:
+        given.extend(conversations[0])
+        return [
+            Reply(thought="It is silent.", answer="silence", tokens=(), logprobs=(), forced=(),
+                  stop="end", closed="model", thought_tokens=3)
+        ]  # fmt: skip
+
+    monkeypatch.setattr(Engine, "reply", reply)
+    assert main(["check", str(tmp_path / "a.wav"), "--model", "nano", "--question", "What?"]) == 0
+    assert [len(clip) / RATE for clip in given[0].clips] == [25.0, 25.0, 10.0]
+    assert "answer: silence" in capsys.readouterr().out
+
+
+def test_our_provider_gives_a_long_sound_in_pieces(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(60 * RATE), RATE)
+    sound = ContentAudio(audio=str(tmp_path / "a.wav"), format="wav")
+    turn = turn_of(ChatMessageUser(content=[sound]))
+    assert [len(clip) / RATE for clip in turn.clips] == [25.0, 25.0, 10.0]
 
 
 MEMORY = (

@@ -354,4 +354,4 @@ def hear(source: Source, *, progress: bool = False) -> Listening:
     """
     if len(source) <= WINDOW_S * SAMPLE_RATE:
         return Listening(source.read(0, len(source)))
-    return LongListening(source, progress=progress)
+    return LongListening(source, window_s=WINDOW_S, progress=progress)
