@@ -110,7 +110,8 @@ def main() -> None:
         rate = {k: sum(lengths) / v for k, v in best.items()}
         print(
             f"{name:9} lengths: generate {rate['generate']:7.0f} tok/s, "
-            f"engine {rate['engine']:7.0f} tok/s, ratio {rate['engine'] / rate['generate']:.2f}{on()}"
+            f"engine {rate['engine']:7.0f} tok/s, "
+            f"ratio {rate['engine'] / rate['generate']:.2f}{on()}"
         )
 
 

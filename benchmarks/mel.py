@@ -36,9 +36,7 @@ def main() -> None:
     torch.set_num_threads(1)
     reference = WhisperFeatureExtractor(feature_size=128)
     rng = np.random.default_rng(0)
-    print(
-        "| clip s | ours ms | default (30 s) ms | longest ms | default/ours | longest/ours | on |"
-    )
+    print("| clip s | ours ms | default (30 s) | longest ms | default/ours | longest/ours | on |")
     print("|---|---|---|---|---|---|---|")
     for seconds in (2, 5, 10, 25):
         x = (0.1 * rng.standard_normal(16000 * seconds)).astype(np.float32)

@@ -333,11 +333,11 @@ def test_a_server_that_is_gone_is_not_asked_five_thousand_times(tmp_path):
     assert whole and server.asked() == dict.fromkeys(numbers, 1)
 
 
-def test_nobody_at_the_address_is_an_incomplete_run(tmp_path):
+def test_nobody_at_the_address_is_an_error_before_any_question(tmp_path):
     with Scripted(ANSWERS) as server:
         pass
-    whole, log = evaluate(tmp_path, server, PLAIN, {"timeout_s": 1})
-    assert not whole and log.status == "error" and not replies(log)
+    with pytest.raises(ValueError, match="no server answers at"):
+        evaluate(tmp_path, server, PLAIN, {"timeout_s": 1})
     with pytest.raises(OSError, match="not asked"):
         patience = Patience(_failing([True]), 1)
         asyncio.run(_twice(patience))

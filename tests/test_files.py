@@ -40,12 +40,13 @@ ROW = {
     "clips": ["a.wav"], "thought": SEPARATORS, "key": "k", "reply": SEPARATORS,
     "transcript": SEPARATORS,
 }  # fmt: skip
+TEXTS = {"key": "k", "transcript": SEPARATORS}
 MANIFEST = {"audio": ["a.wav"], "question": SEPARATORS, "answer": "yes"}
 
 READERS = {
     "auscult check": (lambda path: read_traces(path)[0].thought, ROW),
     "benchmarks": (lambda path: read_lines(path)[0]["reply"], ROW),
-    "--texts": (lambda path: read_texts(path)["k"]["transcript"], ROW),
+    "--texts": (lambda path: read_texts(path)["k"]["transcript"], TEXTS),
     "kept replies": (lambda path: read_kept(str(path))[0][1], ROW),
     "a manifest": (lambda path: open_manifest(path).rows[0].question, MANIFEST),
 }

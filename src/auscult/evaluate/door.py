@@ -254,6 +254,9 @@ class Patience:
         try:
             with told_apart():
                 answer = await self.generate(*args, **named)
+                # Some providers return an error beside the request that met it.
+                if isinstance(answer, tuple) and isinstance(answer[0], Exception):
+                    raise answer[0]
         except BaseException:  # a time-out cancels
             self.failed += 1
             raise

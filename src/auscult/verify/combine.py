@@ -16,7 +16,7 @@ def _known(values: Sequence[V | Refused], windows: Sequence[Window]) -> list[tup
     pairs = zip(values, windows, strict=True)
     found = [(v, w) for v, w in pairs if not isinstance(v, Refused)]
     if not found:
-        raise next(v for v in values if isinstance(v, Refused))
+        raise Refused(str(next(v for v in values if isinstance(v, Refused))))
     return found
 
 

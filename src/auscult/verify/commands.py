@@ -50,8 +50,7 @@ def check(
     """Check every acoustic claim of a thought against recordings.
 
     Args:
-        inputs: recordings, then a text file with the thought; or one .jsonl file of traces. Any of
-            them may be a pipe; - is standard input.
+        inputs: recordings, then a text file with the thought; or one .jsonl file of traces.
         text: the thought itself, in place of a file.
         model: let this model think about --question, and check what it thinks.
         question: what was asked; claims that it already makes earn nothing.
@@ -63,10 +62,9 @@ def check(
         out: folder for Parquet tables of traces, claims and measurements.
         json: print JSON instead of text.
         extractor: URL and model of an OpenAI-compatible endpoint that extracts the claims.
-        damaged: what to do with a recording of which a part is missing: refuse it, read what is
-            there if little is missing, or read any.
+        damaged: refuse a recording of which a part is missing, or read it if little is, or any.
     """
-    if len(inputs) == 1 and _are_traces(inputs[0], text or model):
+    if _are_traces(inputs, text or model):
         rest = (text, model, question, options, others, plot, html, json, extractor)
         return check_traces(Path(inputs[0]), out, *rest)
     files, thought = _thought(inputs, text, model)
@@ -80,8 +78,7 @@ def check(
         claims=_extracted(thought, extractor),
     )  # fmt: skip
     verdict = grounded(scores)
-    show = _print_json if json else _print
-    show(thought, answer, findings, scores, verdict)
+    (_print_json if json else _print)(thought, answer, findings, scores, verdict)
     title = ", ".join(Path(f).name for f in files)
     if plot is not None:
         save(plot, ears, findings, title=title)
@@ -93,9 +90,10 @@ def check(
         _write(out, [(trace, ears, scores, findings)])
 
 
-def _are_traces(file: str, thought: str) -> bool:
+def _are_traces(inputs: Sequence[str], thought: str) -> bool:
     """A pipe alone can only be a list of traces: a recording would come with a thought."""
-    return file.endswith(".jsonl") or (not thought and is_stream(file))
+    alone = inputs[0] if len(inputs) == 1 else ""
+    return alone.endswith(".jsonl") or (not thought and alone != "" and is_stream(alone))
 
 
 def _in_memory(clip: Recording) -> Audio:

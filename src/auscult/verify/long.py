@@ -120,13 +120,14 @@ class _Ear(Listening):
             try:
                 self.made[function] = function(self)
             except Refused as refusal:
-                self.made[function] = refusal
+                # Never the one that was raised: it holds the frames, and so the window's sound.
+                self.made[function] = Refused(str(refusal))
         return self.made[function]
 
     def over_windows(self, function: Callable[[Listening], V], combine: Combine[V]) -> V:
         found = self.keep(function)
         if isinstance(found, Refused):
-            raise found
+            raise Refused(str(found))
         return cast(V, found)
 
 
