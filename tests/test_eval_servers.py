@@ -18,7 +18,7 @@ from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 from scripted_server import THOUGHT, Scripted, numbered
 from tenacity import wait_fixed
 
-from auscult.evaluate.door import Effort, Patience, faults, model_named, run
+from auscult.evaluate.door import Effort, Patience, _reach, faults, model_named, run
 from auscult.evaluate.protocol import Protocol
 
 PLAIN, OURS = "openai-api/test/model", "step-audio/model"
@@ -289,6 +289,24 @@ def test_what_lasts_is_not_waited_for(tmp_path, behaviour):
     assert server.asked() == dict.fromkeys(ANSWERS, 1) | {ODD: 2}
     (fault,) = faults([log])
     assert fault.lasting and fault.key == "mmsu/2" and behaviour in fault.why
+
+
+def test_a_server_that_refuses_everything_is_not_asked_again_and_again(tmp_path):
+    numbers = numbered(tmp_path / "mmsu", 40)
+    with Scripted(numbers, lambda seen: "404") as server:
+        began = time.monotonic()
+        hard = {"connections": 4, "retries": 2, "wait_s": 60.0}
+        whole, log = evaluate(tmp_path, server, OURS, hard)
+    assert not whole and time.monotonic() - began < 50 and len(server.seen) < 60
+    assert all(fault.lasting for fault in faults([log]))
+
+
+def test_a_proxy_is_the_way_to_a_server_that_cannot_be_reached_otherwise(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    _reach("http://nowhere.invalid/v1")
+    monkeypatch.setenv("no_proxy", "nowhere.invalid")
+    with pytest.raises(ValueError, match=r"no server answers at http://nowhere\.invalid/v1"):
+        _reach("http://nowhere.invalid/v1")
 
 
 def test_a_broken_recording_is_named_and_not_waited_for(tmp_path):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from inspect_ai import Task, eval_set
 from inspect_ai.log import (
@@ -118,14 +119,20 @@ class Fault:
 
 def faults(logs: Sequence[EvalLog]) -> list[Fault]:
     """The questions that got no answer, with the reason of each."""
-    mark = f"{LastingFault.__name__}("
-    found: list[Fault] = []
+    said: list[tuple[str, str]] = []
     for log in logs:
-        for head in read_eval_log_sample_summaries(log.location):
-            if head.error:
-                why = head.error.removeprefix(mark).removesuffix(")").strip("'\"")
-                found.append(Fault(key=str(head.id), why=why, lasting=head.error.startswith(mark)))
-    return found
+        heads = read_eval_log_sample_summaries(log.location)
+        own = [(str(head.id), head.error) for head in heads if head.error]
+        said += own or ([(log.eval.task, log.error.message)] if log.error else [])
+    mark = f"{LastingFault.__name__}("
+    return [
+        Fault(
+            key=key,
+            why=why.removeprefix(mark).removesuffix(")").strip("'\""),
+            lasting=why.startswith(mark),
+        )
+        for key, why in said
+    ]
 
 
 def _once(
@@ -164,6 +171,8 @@ def _reach(url: str) -> None:
     place = urlsplit(url)
     if not place.hostname:
         return
+    if place.scheme in getproxies() and not proxy_bypass(place.hostname):
+        return  # the way leads through another machine
     port = place.port or (443 if place.scheme == "https" else 80)
     try:
         socket.create_connection((place.hostname, port), timeout=10).close()
@@ -236,6 +245,7 @@ class Patience:
     def __init__(self, generate: Callable[..., Any], most: int, every_s: float = 30.0) -> None:
         self.generate, self.most, self.every_s = generate, most, every_s
         self.failed, self.last = 0, 0.0
+        self.why: BaseException | None = None
 
     @classmethod
     def around(cls, api: ModelAPI, most: int) -> "Patience":
@@ -244,11 +254,14 @@ class Patience:
         return cls(found.generate if isinstance(found, Patience) else found, most)
 
     async def __call__(self, *args: Any, **named: Any) -> Any:
-        """As the provider's. Raises `ConnectionError` where the server is taken for gone."""
+        """As the provider's. Raises `ConnectionError` where the server is taken for gone, and
+        `LastingFault` where it refuses all."""
         now = time.monotonic()
         if self.failed >= self.most and now - self.last < self.every_s:
-            raise ConnectionError(
-                f"the server is not asked: its last {self.failed} requests have failed"
+            kind = LastingFault if isinstance(self.why, LastingFault) else ConnectionError
+            raise kind(
+                f"the server is not asked: its last {self.failed} requests have failed, the last "
+                f"with {self.why}"
             )
         self.last = now
         try:
@@ -257,8 +270,8 @@ class Patience:
                 # Some providers return an error beside the request that met it.
                 if isinstance(answer, tuple) and isinstance(answer[0], Exception):
                     raise answer[0]
-        except BaseException:  # a time-out cancels
-            self.failed += 1
+        except BaseException as error:  # a time-out cancels
+            self.failed, self.why = self.failed + 1, error
             raise
         self.failed = 0
         return answer
