@@ -26,6 +26,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from machine import on
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from auscult import gym
@@ -113,7 +114,7 @@ def tell(name: str, tokens: int, seconds: dict[str, float]) -> None:
     (a, first), (b, second) = seconds.items()
     print(
         f"{name:28} {a} {tokens / first:6.0f} tok/s, {b} {tokens / second:6.0f} tok/s, "
-        f"ratio {first / second:.2f}",
+        f"ratio {first / second:.2f}{on()}",
         flush=True,
     )
 
@@ -195,7 +196,7 @@ def latency(engine: Engine, args: argparse.Namespace) -> None:
     seconds = best(args, {"anew": lambda: again(True), "session": lambda: again(False)})
     print(
         f"second turn over 20 s, first token: anew {1000 * seconds['anew']:.0f} ms, in a session "
-        f"{1000 * seconds['session']:.0f} ms, ratio {seconds['anew'] / seconds['session']:.1f}"
+        f"{1000 * seconds['session']:.0f} ms, ratio {seconds['anew'] / seconds['session']:.1f}{on()}"
     )
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from machine import on
 
 from auscult import gym
 from auscult.bench.gym import load
@@ -72,12 +73,12 @@ def main() -> None:
         through, seconds = evaluated(protocol, args.model)
         print(
             f"{len(keys)} questions, {samples} replies each: engine alone {bare:6.0f} tok/s, "
-            f"evaluation {through:6.0f} tok/s ({seconds:.0f} s), ratio {through / bare:.2f}"
+            f"evaluation {through:6.0f} tok/s ({seconds:.0f} s), ratio {through / bare:.2f}{on()}"
         )
     checked, seconds = evaluated(
         Protocol(suite="gym", data=f"n={max(1, per_task // 4)}"), args.model
     )
-    print(f"with every thought checked: {checked:6.0f} tok/s ({seconds:.0f} s)")
+    print(f"with every thought checked: {checked:6.0f} tok/s ({seconds:.0f} s){on()}")
 
 
 if __name__ == "__main__":

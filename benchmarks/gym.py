@@ -9,6 +9,8 @@ equal weight), the slowest tasks, and the same for spoken tasks where the extra 
 import argparse
 import time
 
+from machine import on
+
 from auscult import gym
 from auscult.audio import speech
 
@@ -35,7 +37,7 @@ def main() -> None:
         slow = sorted(cost, key=lambda t: -cost[t])[:3]
         worst = ", ".join(f"{t} {1000 * cost[t]:.1f} ms" for t in slow)
         rate = len(cost) / sum(cost.values())
-        print(f"{name}: {len(cost)} tasks, {rate:.0f} items/s/core; slowest: {worst}")
+        print(f"{name}: {len(cost)} tasks, {rate:.0f} items/s/core; slowest: {worst}{on()}")
 
 
 if __name__ == "__main__":

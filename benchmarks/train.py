@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import on
 
 sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parent.parent
@@ -200,7 +201,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"load {os.getloadavg()[0]:.1f}, torch {torch.__version__}, one thread, float32")
     mine, bare = sft(args)
-    print(f"SFT: {mine:,.0f} tokens/s, bare loop {bare:,.0f}: ratio {mine / bare:.2f}")
+    print(f"SFT: {mine:,.0f} tokens/s, bare loop {bare:,.0f}: ratio {mine / bare:.2f}{on()}")
     if args.no_trl:
         return
     from trl_side import GRPO_PINS, PPO_PINS
@@ -216,7 +217,7 @@ def main() -> None:
         print(
             f"{mode}: {seconds:.2f} s a step (before and after: {first:.2f}, {again:.2f}), TRL "
             f"{other['trl']} {other['seconds_per_step']:.2f} s: ratio "
-            f"{other['seconds_per_step'] / seconds:.2f}"
+            f"{other['seconds_per_step'] / seconds:.2f}{on()}"
         )
 
 

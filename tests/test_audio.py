@@ -1,6 +1,5 @@
 """Files to sound, sound to features: every format, and every kind of bad input."""
 
-import io
 import struct
 import subprocess
 import sys
@@ -69,63 +68,10 @@ def wav_header(*, rate: int = 16000, channels: int = 1, bits: int = 16, data: in
     )  # fmt: skip
 
 
-BAD_FILES: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "is empty"),
-    "text": (b"this is no sound at all\n" * 50, "cannot be decoded.*expected wav, flac"),
-    "header only": (wav_header(data=0), "holds 0 ms of sound"),
-    "truncated": (wav_header(data=32000) + b"\0" * 1000, "is truncated: its header promises 32000"),
-    "absurd rate": (wav_header(rate=2_000_000_000) + b"\0" * 3200, "2000000000 samples per second"),
-    "zero rate": (wav_header(rate=0) + b"\0" * 3200, "cannot be decoded|claims 0 samples"),
-    "65,535 channels": (
-        wav_header(channels=65535, bits=8) + b"\0" * 3200,
-        "65535 channels|decoded",
-    ),
-    "a few samples": (wav_header(data=20) + b"\0" * 20, "at least 25 ms"),
-    "png": (b"\x89PNG\r\n\x1a\n" + b"\0" * 200, "cannot be decoded"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files_end_in_a_message_that_says_why(name: str, tmp_path):
-    data, message = BAD_FILES[name]
-    file = tmp_path / "bad.wav"
-    file.write_bytes(data)
-    with pytest.raises(AudioError, match=message):
-        read_audio(file)
-
-
 def test_missing_files_and_folders_are_told_apart_from_sound(tmp_path):
     for path in (tmp_path / "no.wav", tmp_path):
         with pytest.raises(AudioError, match="is not a file"):
             read_audio(path)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_non_finite_samples_are_counted(value: float, tmp_path):
-    x = tone(16000)
-    x[100:103] = value
-    soundfile.write(tmp_path / "a.wav", x, 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match="3 samples that are NaN or infinite"):
-        read_audio(tmp_path / "a.wav")
-
-
-def test_a_truncated_flac_is_an_error(tmp_path):
-    buffer = io.BytesIO()
-    rng = np.random.default_rng(0)
-    soundfile.write(buffer, 0.1 * rng.standard_normal(40000), 16000, format="FLAC")
-    (tmp_path / "a.flac").write_bytes(buffer.getvalue()[:9000])
-    with pytest.raises(AudioError):
-        read_audio(tmp_path / "a.flac")
-
-
-def test_a_truncated_ogg_is_an_error(tmp_path):
-    rng = np.random.default_rng(0)
-    soundfile.write(tmp_path / "a.ogg", 0.1 * rng.standard_normal(80000), 16000, format="OGG")
-    data = (tmp_path / "a.ogg").read_bytes()
-    (tmp_path / "b.ogg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(AudioError, match="is truncated: its last page"):
-        read_audio(tmp_path / "b.ogg")
-    assert len(read_audio(tmp_path / "a.ogg")) == 80000
 
 
 def test_an_hour_is_refused_without_being_read(tmp_path):

@@ -205,7 +205,7 @@ def test_a_tie_of_votes_is_drawn_from_the_key_in_any_order():
     [
         ("B", "B", "B"),
         ("The answer is B.", "B", "B"),
-        ("答案是C", "C", None),
+        ("答案是C", "C", "C"),
         ("The correct answer is **C. blood**", "C", "C"),
         ("<2> b) a bird", "B", None),
         ("It would be an apple, so B.", "A", "B"),  # "would be a" comes first

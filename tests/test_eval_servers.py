@@ -1,6 +1,7 @@
 """Evaluation of a model behind a server that replies well, badly, late or not at all."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 from scripted_server import THOUGHT, Scripted, numbered
 from tenacity import wait_fixed
 
-from auscult.evaluate.door import Effort, Patience, model_named, run
+from auscult.evaluate.door import Effort, Patience, _reach, faults, model_named, run
 from auscult.evaluate.protocol import Protocol
 
 PLAIN, OURS = "openai-api/test/model", "step-audio/model"
@@ -248,8 +249,8 @@ def test_a_wait_that_the_server_asks_for_is_kept(tmp_path):
 
 def test_failed_questions_are_asked_again_when_all_others_are_done(tmp_path):
     with Scripted(ANSWERS) as server:
-        # 404 is repeated neither by the client nor by the framework: 2 tries make one pass.
-        server.script = lambda seen: "404" if seen.question == ODD and seen.time < 4 else "right"
+        # A page is repeated neither by the client nor by the framework: 2 tries make one pass.
+        server.script = lambda seen: "html" if seen.question == ODD and seen.time < 4 else "right"
         whole, log = evaluate(tmp_path, server, OURS, {"retries": 2})
     assert whole and the_odd_one(log)["strict"] == 1.0
     assert server.asked() == dict.fromkeys(ANSWERS, 1) | {ODD: 5}
@@ -279,6 +280,58 @@ def test_fewer_replies_than_were_wanted_are_an_error(tmp_path):
     assert "1 replies where 3 are wanted" in error.traceback
 
 
+@pytest.mark.parametrize("behaviour", ["400", "401", "404"])
+def test_what_lasts_is_not_waited_for(tmp_path, behaviour):
+    with Scripted(ANSWERS, odd(behaviour)) as server:
+        began = time.monotonic()
+        whole, log = evaluate(tmp_path, server, OURS, {"retries": 2, "wait_s": 60.0})
+    assert not whole and time.monotonic() - began < 30 and len(replies(log)) == 3
+    assert server.asked() == dict.fromkeys(ANSWERS, 1) | {ODD: 2}
+    (fault,) = faults([log])
+    assert fault.lasting and fault.key == "mmsu/2" and behaviour in fault.why
+
+
+def test_a_server_that_refuses_everything_is_not_asked_again_and_again(tmp_path):
+    numbers = numbered(tmp_path / "mmsu", 40)
+    with Scripted(numbers, lambda seen: "404") as server:
+        began = time.monotonic()
+        hard = {"connections": 4, "retries": 2, "wait_s": 60.0}
+        whole, log = evaluate(tmp_path, server, OURS, hard)
+    assert not whole and time.monotonic() - began < 50 and len(server.seen) < 60
+    assert all(fault.lasting for fault in faults([log]))
+
+
+def test_a_proxy_is_the_way_to_a_server_that_cannot_be_reached_otherwise(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    _reach("http://nowhere.invalid/v1")
+    monkeypatch.setenv("no_proxy", "nowhere.invalid")
+    with pytest.raises(ValueError, match=r"no server answers at http://nowhere\.invalid/v1"):
+        _reach("http://nowhere.invalid/v1")
+
+
+def test_a_broken_recording_is_named_and_not_waited_for(tmp_path):
+    fixture_mmsu.lines(tmp_path / "mmsu")
+    broken = tmp_path / "mmsu" / "audio" / "3.wav"
+    broken.write_bytes(b"")
+    with Scripted(ANSWERS) as server:
+        began = time.monotonic()
+        whole, log = evaluate(tmp_path, server, OURS, {"retries": 2, "wait_s": 60.0})
+    assert not whole and time.monotonic() - began < 30 and len(replies(log)) == 3
+    (fault,) = faults([log])
+    assert fault.lasting and f"{broken} is empty (0 bytes); copy or record it again" in fault.why
+
+
+def test_an_address_where_nobody_listens_is_said_before_anything_is_asked(tmp_path):
+    with Scripted(ANSWERS) as server:
+        url = server.url
+    fixture_mmsu.lines(tmp_path / "mmsu")
+    protocol = Protocol(suite="mmsu", data=str(tmp_path / "mmsu"), verify=False)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=rf"no server answers at {url} .*--base-url"):
+        run([protocol], model_named(OURS, url), tmp_path / "out", Effort(display="none"))
+    assert time.monotonic() - began < 10
+
+
 # ------------------------------------------------------------------- a server that is gone
 
 
@@ -298,11 +351,11 @@ def test_a_server_that_is_gone_is_not_asked_five_thousand_times(tmp_path):
     assert whole and server.asked() == dict.fromkeys(numbers, 1)
 
 
-def test_nobody_at_the_address_is_an_incomplete_run(tmp_path):
+def test_nobody_at_the_address_is_an_error_before_any_question(tmp_path):
     with Scripted(ANSWERS) as server:
         pass
-    whole, log = evaluate(tmp_path, server, PLAIN, {"timeout_s": 1})
-    assert not whole and log.status == "error" and not replies(log)
+    with pytest.raises(ValueError, match="no server answers at"):
+        evaluate(tmp_path, server, PLAIN, {"timeout_s": 1})
     with pytest.raises(OSError, match="not asked"):
         patience = Patience(_failing([True]), 1)
         asyncio.run(_twice(patience))

@@ -14,7 +14,8 @@ FILES += sorted((ROOT / "benchmarks").glob("*.py"))
 
 # Each package may import those to its left; the files beside them may import all.
 ORDER = (
-    "types", "audio", "real", "gym", "bench", "model", "engine", "verify", "train", "evaluate",
+    "types", "files", "faults", "audio", "real", "gym", "bench", "model", "engine", "verify", "train",
+    "evaluate",
 )  # fmt: skip
 TOP = (
     "ask", "demo", "plot", "recipe", "recipe_commands", "plan", "ablate", "cli", "__main__",
@@ -80,6 +81,7 @@ def test_no_pickle_is_read_or_written():
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "docs/grounding.md", "docs/data.md", "docs/recipe.md",
     "docs/results.md", "docs/evaluation.md", "docs/real_sound.md", "docs/engine.md",
+    "docs/recordings.md",
 )  # fmt: skip
 
 
@@ -88,6 +90,33 @@ def test_documents_name_no_file_that_does_not_exist():
         text = (ROOT / name).read_text()
         for path in re.findall(r"`((?:src|tests|benchmarks)/[\w./-]+)`", text):
             assert (ROOT / path).exists(), f"{name} names {path}"
+
+
+def test_every_speed_names_its_processor():
+    table = (ROOT / "README.md").read_text().split("## Speed")[1].split("## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 9
+    for row in rows:
+        assert re.search(r"Xeon|EPYC", row[3]), row[1]
+    for name in DOCUMENTS[2:]:
+        for line in (ROOT / name).read_text().splitlines():
+            if re.search(r"\bspeeds?\b|tokens/s|tok/s", line) and re.search(
+                r"\d\.\d\d|\d ms", line
+            ):
+                assert re.search(r"Xeon|EPYC", line), f"{name}: {line}"
+
+
+def test_every_benchmark_that_prints_a_ratio_prints_the_processor():
+    import sys
+
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import machine
+
+    assert re.fullmatch(r".+, \d+ cores", machine.processor()) and machine.on().startswith("; on ")
+    silent = {"machine.py", "praat.py", "trl_side.py"}  # no speeds, or told by train.py
+    for file in sorted((ROOT / "benchmarks").glob("*.py")):
+        told = re.search(r"\{(?:on|processor)\(\)\}", file.read_text())
+        assert file.name in silent or told, file.name
 
 
 def test_documents_use_verbs_that_exist():

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from auscult.audio.io import chunks, read_audio
+from auscult.audio.io import Damaged, pieces, read_audio
+from auscult.files import is_stream
 from auscult.types import Audio
 
 
@@ -27,11 +28,13 @@ def ask(
     seed: int = 0,
     max_tokens: int = 512,
     threads: int = 1,
+    damaged: Damaged = "little",
 ) -> None:
     """Ask QUESTION about one or more recordings; thought and answer are printed as they come.
 
     Args:
-        inputs: wav, flac, ogg or mp3 files, then the question as the last argument.
+        inputs: wav, flac, ogg or mp3 files (- is standard input), then the question as the last
+            argument.
         options: the possible answers, if the question has a closed list.
         think: none, free, or a number of tokens after which the thought is closed.
         model: nano, nano-base, or a folder with a Step-Audio-2 / R1 checkpoint.
@@ -41,6 +44,8 @@ def ask(
         seed: of the sampling.
         max_tokens: bound for thought and answer together.
         threads: CPU threads; small models are fastest with one.
+        damaged: what to do with a recording of which a part is missing: refuse it, read what is
+            there if little is missing, or read any.
     """
     began = time.perf_counter()
     if len(inputs) < 2:
@@ -48,12 +53,12 @@ def ask(
             'expected one or more files and then the question: auscult ask clip.wav "How many?"'
         )
     *files, question = inputs
-    if len(question) < 200 and Path(question).is_file():
+    if len(question) < 200 and (Path(question).is_file() or is_stream(question)):
         raise ValueError(
             f"the last argument is the question, but {question!r} is a file; "
             "put the question in quotes after the files"
         )
-    clips = [read_audio(file) for file in files]
+    clips = [read_audio(file, damaged=damaged) for file in files]
     answer_question(
         clips, question, options=options, think=think, model=model, as_json=json, plot=plot,
         temperature=temperature, seed=seed, max_tokens=max_tokens, threads=threads,
@@ -89,8 +94,7 @@ def answer_question(
     sampling = Sampling(temperature=temperature, seed=seed, max_tokens=max_tokens)
     torch.set_num_threads(threads)
     engine = Engine(*open_model(model), rows=1, sampling=sampling, thinking=thinking)
-    pieces = tuple(piece for clip in clips for piece in chunks(clip))
-    turn = Turn(role="human", text=ask_text(question, options), clips=pieces)
+    turn = Turn(role="human", text=ask_text(question, options), clips=pieces(clips))
     text = {"thought": "", "answer": "", "stop": ""}
     for part, piece in engine.stream([turn]):
         if not as_json:

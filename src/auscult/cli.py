@@ -3,7 +3,9 @@
 import importlib
 import json
 import os
+import select
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -90,10 +92,36 @@ def _load(target: str) -> Callable[..., Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb. What the user can mend ends in one line on standard error and exit code 2."""
+    """Run one verb. What the user can mend ends in one line on standard error and exit code 2; a
+    reader that wants no more (`| head`) ends it in silence, with the exit code of its signal."""
     if argv is None and ARGUMENTS in os.environ:  # one of several processes of a command
         sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
     args = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(args)
+        sys.stdout.flush()  # now, while a closed pipe can still be told from an error
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return 128 + _SIGPIPE
+    return code
+
+
+_SIGPIPE = 13
+
+
+def _nobody_reads() -> bool:
+    """Is standard output a pipe that was closed? Then nothing more is written to it."""
+    out = sys.stdout.fileno()
+    watch = select.poll()
+    watch.register(out, 0)  # an error is reported unasked
+    closed = any(event & select.POLLERR for _, event in watch.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return closed
+
+
+def _run(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(_usage())
         return 0
@@ -107,12 +135,26 @@ def main(argv: list[str] | None = None) -> int:
 
     from auscult.audio.speech import SpeechUnavailable
 
+    warnings.showwarning = _show_warning
     try:
         tyro.cli(_load(VERBS[verb][0]), prog=f"auscult {verb}", args=rest)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, FloatingPointError, SpeechUnavailable) as error:
         print(f"auscult: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object
+) -> None:
+    """Ours in one line, as errors are; others as Python shows them."""
+    if category.__module__.startswith("auscult."):
+        print(f"auscult: warning: {message}", file=sys.stderr)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno)
+        print(text, end="", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from auscult import gym
-from auscult.audio.io import chunks, read_audio, write_audio
+from auscult.audio.io import pieces, read_audio, write_audio
 from auscult.types import Item, Reply, Turn
 
 TASKS = ("event_count", "highest_note", "event_order", "background", "tempo", "more_of_which")
@@ -46,8 +46,8 @@ def demo(
     items = [gym.make(task, index, split="heldout") for task in TASKS]
     turns = [question_turns(item) for item in items]
     if file is not None:
-        pieces = tuple(chunks(read_audio(file)))
-        turns.append([Turn(role="human", text="Describe what you hear.", clips=pieces)])
+        heard = pieces([read_audio(file)])
+        turns.append([Turn(role="human", text="Describe what you hear.", clips=heard)])
     replies = engine.reply(turns)
     out.mkdir(parents=True, exist_ok=True)
     right = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auscult.evaluate.stage import Measure, measure
+from auscult.files import read_json
 from auscult.train import dist
 from auscult.train.core import Machine, Rate
 from auscult.train.data import Mixture
@@ -247,7 +248,7 @@ def _note(out: Path, name: str, training: float, measuring: float, stage: Stage 
         ("configs.json", asdict(stage.config) if stage else {}),
     ):
         path = out / file
-        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        known: dict[str, Any] = read_json(path) if path.exists() else {}
         before = known.get(name, {})
         if file == "seconds.json":
             mine = {k: round(before.get(k, 0.0) + v, 2) for k, v in mine.items()}

@@ -47,7 +47,7 @@ def _sections() -> Float[np.ndarray, "2 6"]:
     return np.array([_carried_over(_SHELF, 997.0), _carried_over(_HIGH_PASS, 38.0)])
 
 
-def _block_power(x: Audio) -> Float[np.ndarray, " blocks"]:
+def block_power(x: Audio) -> Float[np.ndarray, " blocks"]:
     """Mean square of the K-weighted signal in every complete block of 0.4 s, a block per 0.1 s."""
     hop, per_block = round(HOP_S * SAMPLE_RATE), round(BLOCK_S / HOP_S)
     steps = len(x) // hop
@@ -67,7 +67,7 @@ def momentary_lufs(x: Audio) -> Float[np.ndarray, " blocks"]:
 
     Silence gives about -120; a clip under 0.4 s gives an empty array.
     """
-    return _to_lufs(_block_power(x))
+    return _to_lufs(block_power(x))
 
 
 def lufs(x: Audio) -> float:
@@ -76,7 +76,11 @@ def lufs(x: Audio) -> float:
     A 997 Hz sine reads its peak level in dBFS minus 3.01. nan under 0.4 s of sound or where
     every block lies under the absolute gate of -70 LUFS.
     """
-    power = _block_power(x)
+    return gated_lufs(block_power(x))
+
+
+def gated_lufs(power: Float[np.ndarray, " blocks"]) -> float:
+    """Integrated loudness of the blocks of `block_power`; those of several parts may be joined."""
     power = power[_to_lufs(power) > ABSOLUTE_GATE_LUFS]
     if not len(power):
         return float("nan")

@@ -4,7 +4,7 @@ Every function takes float32 samples at `SAMPLE_RATE` and returns numbers with a
 hertz, semitones, or dB re full scale. Nothing here knows of any task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +29,11 @@ def frames(x: Audio, window_s: float, hop_s: float) -> Float[np.ndarray, "frames
     return view[: max(len(x), 1) : hop]
 
 
+def blocks(rows: Float[np.ndarray, "n w"]) -> list[Float[np.ndarray, "part w"]]:
+    """Frames in parts: what is made of each by itself needs no more memory for a long clip."""
+    return [rows[i : i + 1024] for i in range(0, max(len(rows), 1), 1024)]
+
+
 def level_db(x: Audio) -> float:
     """RMS level; empty or silent input gives `QUIET_DB`."""
     return rms_db(x) if len(x) and np.any(x) else QUIET_DB
@@ -38,11 +43,6 @@ def envelope_db(x: Audio, window_s: float = 0.02, hop_s: float = 0.005) -> Float
     """RMS level per frame. 20 ms hold a whole period of 50 Hz, so low notes do not ripple."""
     power = np.mean(np.square(frames(x, window_s, hop_s), dtype=np.float64), axis=1)
     return 10 * np.log10(power + 1e-12)
-
-
-def noise_floor_db(x: Audio) -> float:
-    """Level of the quietest tenth of the frames: what remains when nothing sounds."""
-    return float(np.percentile(envelope_db(x), 10))
 
 
 def peak_level_db(x: Audio, window_s: float = 0.02) -> float:
@@ -151,12 +151,7 @@ class Pitch:
         """Only the frames that are periodic and not much quieter than the loudest one."""
         keep = self.level_db > self.level_db.max(initial=QUIET_DB) - below_peak_db
         keep &= self.periodicity >= periodicity
-        return Pitch(
-            times_s=self.times_s[keep],
-            hz=self.hz[keep],
-            periodicity=self.periodicity[keep],
-            level_db=self.level_db[keep],
-        )
+        return Pitch(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
 
 _UP = 2  # lags per sample: at 1,000 Hz a period is 16 samples, too coarse for sharp peaks
@@ -176,18 +171,22 @@ def f0_track(
     as high as the period itself, so taking the highest would slip down by octaves, and a strong
     resonance raises lower peaks before it, so taking any first peak would slip up.
     """
-    windows = np.asarray(frames(x, window_s, hop_s), dtype=np.float64)
-    windows = windows - windows.mean(axis=1, keepdims=True)
-    longest = int(SAMPLE_RATE / low_hz) + 2
+    longest, shortest = int(SAMPLE_RATE / low_hz) + 2, int(0.93 * _UP * SAMPLE_RATE / high_hz)
+    parts = [_periods(part, longest, shortest) for part in blocks(frames(x, window_s, hop_s))]
+    period, height, level = np.concatenate(parts, axis=1)
+    times_s, sure = np.arange(len(period)) * hop_s, np.clip(height, 0.0, 1.0)
+    return Pitch(times_s=times_s, hz=SAMPLE_RATE / period, periodicity=sure, level_db=level)
+
+
+def _periods(
+    part: Float[np.ndarray, "n w"], longest: int, shortest: int
+) -> Float[np.ndarray, "3 n"]:
+    """Rows: period in samples, height of its peak, level of the frame."""
+    windows = part - part.mean(axis=1, dtype=np.float64, keepdims=True)
     nsdf = _nsdf(windows, longest)
-    period, height = _first_peak(nsdf, int(0.93 * _UP * SAMPLE_RATE / high_hz))
-    period = _refine(nsdf, period, height) / _UP
-    return Pitch(
-        times_s=np.arange(len(windows)) * hop_s,
-        hz=SAMPLE_RATE / period,
-        periodicity=np.clip(height, 0.0, 1.0),
-        level_db=10 * np.log10(np.mean(windows**2, axis=1) + 1e-12),
-    )
+    period, height = _first_peak(nsdf, shortest)
+    level = 10 * np.log10(np.mean(windows**2, axis=1) + 1e-12)
+    return np.stack([_refine(nsdf, period, height) / _UP, height, level])
 
 
 def _nsdf(windows: Float[np.ndarray, "n w"], longest: int) -> Float[np.ndarray, "n lags"]:
@@ -331,8 +330,9 @@ def mel_db(
     windows = frames(x, window_s, hop_s)
     hann = np.hanning(windows.shape[1]).astype(np.float32)
     size = 1 << (windows.shape[1] - 1).bit_length()
-    power = np.abs(np.fft.rfft(windows * hann, size)) ** 2 / np.sum(hann**2)
-    return 10 * np.log10(power @ mel_filters(bands, low_hz, high_hz, size).T + 1e-12)
+    filters, scale = mel_filters(bands, low_hz, high_hz, size).T, np.sum(hann**2)
+    power = [np.abs(np.fft.rfft(w * hann, size)) ** 2 / scale @ filters for w in blocks(windows)]
+    return 10 * np.log10(np.concatenate(power) + 1e-12)
 
 
 def spectrum(x: Audio) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]]:

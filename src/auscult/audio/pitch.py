@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.fft import irfft, next_fast_len, rfft
 
-from auscult.audio.measure import QUIET_DB, Pitch, frames
+from auscult.audio.measure import QUIET_DB, Pitch, blocks, frames
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
 
@@ -50,10 +50,11 @@ def pitch_track(x: Audio, low_hz: float = 60.0, high_hz: float = 800.0) -> Pitch
     and clips too short for a period are unvoiced throughout; an empty clip has one such frame.
     """
     window_s = max(_SHORT_S, _PERIODS / low_hz)
-    windows = frames(x, window_s, HOP_S).astype(np.float32)
-    level = 10 * np.log10(np.mean(np.square(windows), axis=1) + 10 ** (QUIET_DB / 10))
     longest = int(SAMPLE_RATE / low_hz) + 3
-    found = _candidates(_blended(windows, longest), low_hz, high_hz)
+    parts = blocks(frames(x, window_s, HOP_S).astype(np.float32))
+    power = np.concatenate([np.mean(np.square(part), axis=1) for part in parts])
+    level = 10 * np.log10(power + 10 ** (QUIET_DB / 10))
+    found = _joined([_candidates(_blended(part, longest), low_hz, high_hz) for part in parts])
     unvoiced = np.maximum(level.max() - _QUIET_BELOW_PEAK_DB - level, 0) / 10 + _VOICING
     path = _best_path(found, np.where(level < _SILENT_DB, np.inf, unvoiced))
     row = np.arange(len(path))
@@ -63,6 +64,14 @@ def pitch_track(x: Audio, low_hz: float = 60.0, high_hz: float = 800.0) -> Pitch
         hz=np.where(voiced, found.hz[row, path], np.nan),
         periodicity=np.where(voiced, np.clip(found.height[row, path], 0.0, 1.0), 0.0),
         level_db=level.astype(np.float64),
+    )
+
+
+def _joined(parts: list[_Candidates]) -> _Candidates:
+    return _Candidates(
+        hz=np.concatenate([p.hz for p in parts]),
+        height=np.concatenate([p.height for p in parts]),
+        strength=np.concatenate([p.strength for p in parts]),
     )
 
 

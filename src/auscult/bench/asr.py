@@ -33,6 +33,7 @@ from pathlib import Path
 
 from auscult.bench.files import MissingData, file_sound, need, unique
 from auscult.bench.question import Answer, Mark, Prompt, Question, Suite, Worded
+from auscult.files import read_text
 
 AISHELL_TEST = tuple(
     f"S{n:04d}" for n in (*range(764, 771), *range(901, 909), *range(912, 917))
@@ -41,7 +42,7 @@ AISHELL_TEST = tuple(
 
 def _lines(file: Path) -> list[tuple[str, str]]:
     """(utterance, words) of a file of lines "ID words ..."."""
-    rows = [line.split(maxsplit=1) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [line.split(maxsplit=1) for line in read_text(file).split("\n")]
     return [(row[0], row[1].strip() if len(row) > 1 else "") for row in rows if row]
 
 

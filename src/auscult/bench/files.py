@@ -12,7 +12,6 @@ a time, each with a page and a few rows. A page, which a writer may have made as
 group, takes three times its size while it is decompressed (measured: 0.5 GB for 160 MB).
 """
 
-import json
 import os
 import threading
 from collections import OrderedDict
@@ -24,6 +23,7 @@ from typing import Any
 
 from auscult.audio.io import read_audio, read_encoded
 from auscult.bench.question import Question, Sound
+from auscult.files import json_lines
 from auscult.types import Audio
 
 Row = Mapping[str, Any]
@@ -51,24 +51,9 @@ def first_of(folder: Path, names: Sequence[str], what: str) -> Path:
     raise MissingData(f"{folder} holds none of {', '.join(names)}; expected {what}")
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file. Raises `ValueError` with the place of the fault."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-
-
 def read_lines(path: Path) -> list[Any]:
-    """A file of JSON lines; empty lines are skipped. Raises `ValueError` with the line's number."""
-    rows: list[Any] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}, is not JSON: {error}") from error
-    return rows
+    """The values of a file of JSON lines. Raises `BadFile` with the line that is wrong."""
+    return [row for _, row in json_lines(path)]
 
 
 @dataclass(frozen=True, slots=True)

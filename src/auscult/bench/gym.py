@@ -13,6 +13,7 @@ from auscult import gym
 from auscult.audio import speech
 from auscult.bench.letters import chosen_option
 from auscult.bench.question import Answer, Mark, Prompt, Question, Sound, Suite, Worded
+from auscult.bench.wrappers import readings
 from auscult.gym.render import question_text, twin
 from auscult.gym.score import normalise, score_answer
 from auscult.types import Audio, Item
@@ -113,13 +114,15 @@ def word(question: Question) -> Worded:
 
 
 def mark(question: Question, answer: Answer) -> Mark:
-    """The gym's own score is both: it takes one unambiguous answer and nothing around it."""
+    """Official is the gym's own score: one unambiguous answer and nothing around it. Strict takes
+    off what is wrapped around it."""
     item = told(question.extra["item"])
     right = score_answer(item, answer.text)
+    strict = max(score_answer(item, reading) for reading in readings(answer.text))
     choice = chosen_option(answer.text, item.options)
     said = normalise(choice if choice is not None else answer.text)
-    parsed = right == 1.0 or (choice is not None if item.options else bool(said))
-    return Mark(official=right, strict=right, parsed=parsed, answer=said)
+    parsed = strict == 1.0 or (choice is not None if item.options else bool(said))
+    return Mark(official=right, strict=strict, parsed=parsed, answer=said)
 
 
 SUITE = Suite(

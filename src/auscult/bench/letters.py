@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from auscult.bench.wrappers import readings
+
 _LETTER = re.compile(r"\(?([A-Za-z])\s*[).:]\s*(.*)", re.S)
 
 
@@ -23,6 +25,13 @@ def _plain(text: str) -> str:
 
 
 def chosen_option(text: str, options: Sequence[str]) -> str | None:
+    """The one option that an answer names, whatever is wrapped around it (`wrappers.readings`); the
+    reading of our strict scores. None = none, or more than one."""
+    found = (bare_option(reading, options) for reading in readings(text))
+    return next((option for option in found if option is not None), None)
+
+
+def bare_option(text: str, options: Sequence[str]) -> str | None:
     """The one option that a short answer names, by text, by letter ("B", "(B)", "B.") or by both,
     which must agree; a lead-in ("The answer is B.") is allowed. None = none, or more than one.
 

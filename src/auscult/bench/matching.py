@@ -10,7 +10,7 @@ and `letter_parse` (only the letter counts). Rule: github Sakshi113/MMAU and ddl
 import re
 from collections.abc import Sequence
 
-from auscult.bench.letters import chosen_option
+from auscult.bench.letters import bare_option, chosen_option
 from auscult.bench.question import Answer, Mark, Question
 
 _ALONE = re.compile(r"\(?([A-Za-z])\)?[.:]?")
@@ -38,7 +38,7 @@ def string_match(answer: str, prediction: str, options: Sequence[str]) -> bool:
 def letter_to_text(reply: str, options: Sequence[str]) -> str:
     """The text of the one option that the reply names by its letter or text ("B", "(B) A dog",
     "The answer is B."); any other reply as it is."""
-    return chosen_option(reply, options) or reply
+    return bare_option(reply, options) or reply
 
 
 def lettered_option(reply: str, options: Sequence[str]) -> str | None:

@@ -20,7 +20,6 @@ from auscult.bench.files import (
     Row,
     file_sound,
     first_of,
-    read_json,
     read_lines,
     text,
     unique,
@@ -28,6 +27,7 @@ from auscult.bench.files import (
 from auscult.bench.matching import letter_to_text, mark_choice, string_match
 from auscult.bench.prompts import REPORT_CHOICE
 from auscult.bench.question import Answer, Judged, Mark, Plea, Question, Suite
+from auscult.files import read_json
 
 JUDGE = "gpt-4o-2024-11-20"
 RATERS = 5

@@ -19,7 +19,6 @@ from auscult.bench.files import (
     encoded_sound,
     file_sound,
     parquet_rows,
-    read_json,
     text,
     unique,
 )
@@ -27,6 +26,7 @@ from auscult.bench.letters import chosen_option
 from auscult.bench.matching import letter_to_text, mark_choice
 from auscult.bench.prompts import REPORT_CHOICE, letter
 from auscult.bench.question import Answer, Mark, Question, Sound, Suite
+from auscult.files import read_json
 
 UNSCORED = "the full test has no public answers: submit the file"
 _MINI, _TEST = "test-mini", "test"

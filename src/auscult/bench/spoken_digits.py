@@ -7,6 +7,7 @@ from pathlib import Path
 
 from auscult.bench.files import MissingData, file_sound
 from auscult.bench.question import Answer, Mark, Prompt, Question, Suite, Worded
+from auscult.bench.wrappers import readings
 from auscult.gym.score import normalise
 
 
@@ -35,10 +36,15 @@ def _question(path: Path) -> Question:
 
 
 def mark(question: Question, answer: Answer) -> Mark:
-    """A digit, in figures or as a word."""
-    said = normalise(answer.text)
-    right = float(said == question.answers[0])
-    return Mark(official=right, strict=right, parsed=said.isdigit(), answer=said)
+    """A digit, in figures or as a word; strict takes off what is wrapped around it."""
+    said = [normalise(reading) for reading in readings(answer.text)]
+    clear = next((text for text in said if text.isdigit()), said[0])
+    return Mark(
+        official=float(said[0] == question.answers[0]),
+        strict=float(clear == question.answers[0]),
+        parsed=clear.isdigit(),
+        answer=clear,
+    )
 
 
 SUITE = Suite(

@@ -18,6 +18,7 @@ from typing import Any
 from auscult.bench.files import MissingData, Row, encoded_sound, parquet_rows, text, unique
 from auscult.bench.prompts import REPORT_MAX_TOKENS
 from auscult.bench.question import Answer, Mark, Prompt, Question, Suite, Worded
+from auscult.bench.wrappers import readings
 
 SPLITS = ("short_digit", "long_digit", "single_step_reasoning", "multi_step_reasoning")
 _TRIGGERS = ("The answer is:", "The answer is", "the answer is", "####")
@@ -144,7 +145,8 @@ def _ratio(plain: str) -> Fraction:
 
 def mark(question: Question, answer: Answer) -> Mark:
     """`strict`: the last number of the answer equals any reference, as numbers."""
-    said = last_number(answer.text)
+    numbers = (last_number(reading) for reading in readings(answer.text))
+    said = next((number for number in numbers if number is not None), None)
     references = [last_number(r.split("#### ")[-1]) for r in question.answers]
     return Mark(
         official=_official(question, extract(answer.text)),

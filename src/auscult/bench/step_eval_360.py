@@ -27,7 +27,6 @@ from auscult.bench.files import (
     file_sound,
     first_of,
     parquet_rows,
-    read_json,
     read_lines,
     text,
     unique,
@@ -45,6 +44,7 @@ from auscult.bench.question import (
     Suite,
     Worded,
 )
+from auscult.files import read_json
 
 TURNS = ("conversation", "conversations", "messages", "turns", "dialogue", "history")
 NAME = ("conversation_id", "id", "session_id", "index")

@@ -20,7 +20,6 @@ from auscult.bench.files import (
     encoded_sound,
     file_sound,
     parquet_rows,
-    read_json,
     text,
     unique,
 )
@@ -36,6 +35,7 @@ from auscult.bench.question import (
     Worded,
 )
 from auscult.bench.step_eval_360 import fill, judged_mark
+from auscult.files import read_json
 
 SUBSETS = (
     "age", "emotions", "event", "gender", "pitch", "rhythm", "scene", "speed", "vocalsound",

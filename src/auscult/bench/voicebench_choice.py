@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auscult.bench.question import Answer, Mark, Question
+from auscult.bench.wrappers import readings
 
 _CHOICE = (
     "答案是X|答案是 X|答案是选项X|答案应该是X|答案应该是 X|答案就是选项X|答案是‘X|是X：|答案选X|"
@@ -286,7 +287,11 @@ _NAMED = re.compile(r"(?<!not )\(([A-D])\)|(?<![\w.'])(?<!not )([A-D])(?=[.):](?
 
 def clear_letter(reply: str) -> str | None:
     """Our own, stricter reading: the whole reply is a letter; or it says which letter is the answer
-    and names one; or it names only one. None = none, or several."""
+    and names one; or it names only one; whatever is wrapped around it. None = none, or several."""
+    return next(filter(None, map(_clear_letter, readings(reply))), None)
+
+
+def _clear_letter(reply: str) -> str | None:
     plain = re.sub(r"[*`\"'_\\]", "", reply).strip()
     whole = re.fullmatch(r"\(?([A-Da-d])\)?[.,:]?", plain)
     if whole:
@@ -339,6 +344,11 @@ def clear_side(reply: str, task: str) -> int | None:
     the answer, or with which the reply starts or ends, if there is only one."""
     if task == "hyperbaton":
         return {"A": 0, "B": 1}.get(clear_letter(reply) or "")
+    found = map(_clear_yes, readings(reply))
+    return next((side for side in found if side is not None), None)
+
+
+def _clear_yes(reply: str) -> int | None:
     plain = re.sub(r"[*`\"'_]", "", reply).strip().lower()
     said = set(re.findall(r"\b(?:answer|conclusion)(?: is)?[\s:]*(yes|no)\b", plain))
     said = said or set(re.findall(r"^(?:yes|no)\b|\b(?:yes|no)(?=\W*$)", plain))

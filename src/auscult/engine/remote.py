@@ -38,13 +38,13 @@ import numpy as np
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.engine.sampling import Sampling
 from auscult.engine.thinking import CLOSE_TAG, Tags, Thinking
+from auscult.faults import Garbled, lasting
 from auscult.gym.render import question_turns
 from auscult.model import StepAudio2Processor
 from auscult.model.processor import THINK_CLOSE, THINK_OPEN, plain_ids
 from auscult.types import Audio, Item, Reply, Turn
 
 OPEN_TAG = THINK_OPEN.strip()
-BUSY = (408, 409, 425, 429)  # and all from 500: worth another try
 LONGEST_WAIT_S = 60.0  # between two tries
 _TOKEN_ID = "token_id:"  # vLLM's return_tokens_as_token_ids
 _FIELDS = {"top_k": "top_k", "repetition_penalty": "repetition_penalty", "stop": "stop",
@@ -116,14 +116,14 @@ def forced_text(thinking: Thinking) -> str:
 
 
 def _shape_error(expected: str, came: Any) -> ValueError:
-    return ValueError(f"expected {expected}; got {json.dumps(came)[:200]}")
+    return Garbled(f"expected {expected}; got {json.dumps(came)[:200]}")
 
 
 def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise ValueError(f"expected JSON; got {data[:200]!r}") from error
+        raise Garbled(f"expected JSON; got {data[:200]!r}") from error
 
 
 def _text_of(choice: Any) -> str:
@@ -331,8 +331,7 @@ class Endpoint:
                     return parse_choices(_json(answer.read()))
             except (OSError, http.client.HTTPException, ValueError) as error:
                 said = _said(error)
-                code = error.code if isinstance(error, urllib.error.HTTPError) else 500
-                if code < 500 and code not in BUSY:
+                if lasting(error):
                     hint = "; it continues a prefilled reply, which not every server allows"
                     hint = hint if "continue_final_message" in body else ""
                     raise ValueError(f"the server refused the request with {said}{hint}") from error

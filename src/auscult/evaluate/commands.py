@@ -1,9 +1,10 @@
 """`auscult eval SUITE`: benchmarks, controls, budgets and selectors inside inspect_ai."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -11,6 +12,9 @@ from auscult.bench.suites import SUITES, suite_named
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.studies import STUDIES, Extent, protocols
 from auscult.train.run import write_whole
+
+if TYPE_CHECKING:
+    from auscult.evaluate.door import Fault
 
 Flat = tyro.conf.OmitArgPrefixes
 
@@ -60,7 +64,7 @@ def evaluate(
     if unknown:
         raise ValueError(f"unknown study {unknown[0]!r}; expected one of {', '.join(STUDIES)}")
     _framework()
-    from auscult.evaluate.door import Effort, model_named, run
+    from auscult.evaluate.door import Effort, faults, model_named, run
     from auscult.evaluate.tasks import asked
 
     base = replace(protocol, suite=suite)
@@ -68,13 +72,25 @@ def evaluate(
     effort = Effort(rows=rows, threads=threads, connections=connections, retries=retries)
     chosen = protocols(study, base, extent, questions)
     print(f"{suite}: {len(questions)} questions, {len(chosen)} protocols, model {model}")
-    whole, _ = run(chosen, model_named(model, base_url), out, effort)
+    whole, logs = run(chosen, model_named(model, base_url), out, effort)
     results(out)
     if not whole:
-        raise ValueError(
-            f"some questions got no answer; the others are kept in {out}: run the same command "
-            "again to ask only those"
-        )
+        raise ValueError(_unanswered(faults(logs), out))
+
+
+_MOST_TOLD = 5
+
+
+def _unanswered(found: "Sequence[Fault]", out: Path) -> str:
+    """What got no answer, the same reason once, and what to do."""
+    told = [f"some questions got no answer; the others are kept in {out}"]
+    for why in list(dict.fromkeys(fault.why for fault in found))[:_MOST_TOLD]:
+        keys = [fault.key for fault in found if fault.why == why]
+        told.append(f"  {keys[0]}{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}: {why}")
+    last = "run the same command again to ask only those"
+    lasting = any(fault.lasting for fault in found)
+    told.append(f"mend what is said above, then {last}" if lasting else last)
+    return "\n".join(told)
 
 
 def results(

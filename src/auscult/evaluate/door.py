@@ -2,20 +2,32 @@
 
 import json
 import os
+import socket
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from inspect_ai import Task, eval_set
-from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
+from inspect_ai.log import (
+    EvalLog,
+    list_eval_logs,
+    read_eval_log,
+    read_eval_log_sample_summaries,
+)
 from inspect_ai.model import Model, ModelAPI, get_model
 
 import auscult.evaluate.registry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.provider import Machine, run_on
+from auscult.evaluate.runs import LogWarning, header_of
 from auscult.evaluate.tasks import SOUNDS, bench
+from auscult.faults import LastingFault, told_apart
+from auscult.files import BadFile
 from auscult.model.weights import SHIPPED, locate
 from auscult.train.run import fingerprint
 
@@ -80,20 +92,61 @@ def run(
     ours = str(model).startswith("auscult/")
     flying = 4 * effort.rows if ours else effort.connections
     if not ours:
+        _reach(str(getattr(model.api, "base_url", "") or ""))
         # All connections have failed twice with all tries; a few bad questions never get there.
         most = max(50, 2 * flying * (effort.tries + 1))
         model.api.generate = Patience.around(model.api, most)
-    whole, logs = eval_set(
-        tasks,
+    whole, logs = _once(tasks, model, out, effort, flying)
+    for attempt in range(effort.retries):
+        if whole or all(fault.lasting for fault in faults(logs)):
+            break
+        # After all others are done, not at once: what failed them may have passed by then.
+        time.sleep(effort.wait_s * 2**attempt)
+        whole, logs = _once(tasks, model, out, effort, flying)
+    # A run that is interrupted returns no log, and "all of none are whole".
+    return whole and len(logs) == len(tasks), logs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A question that got no answer. Example: Fault(key="mmsu/3", why="AudioError: 3.wav is empty
+    (0 bytes); ...", lasting=True): the same would happen again."""
+
+    key: str
+    why: str
+    lasting: bool
+
+
+def faults(logs: Sequence[EvalLog]) -> list[Fault]:
+    """The questions that got no answer, with the reason of each."""
+    said: list[tuple[str, str]] = []
+    for log in logs:
+        heads = read_eval_log_sample_summaries(log.location)
+        own = [(str(head.id), head.error) for head in heads if head.error]
+        said += own or ([(log.eval.task, log.error.message)] if log.error else [])
+    mark = f"{LastingFault.__name__}("
+    return [
+        Fault(
+            key=key,
+            why=why.removeprefix(mark).removesuffix(")").strip("'\""),
+            lasting=why.startswith(mark),
+        )
+        for key, why in said
+    ]
+
+
+def _once(
+    tasks: Sequence[Task], model: Model, out: Path, effort: Effort, flying: int
+) -> tuple[bool, list[EvalLog]]:
+    ours = str(model).startswith("auscult/")
+    return eval_set(
+        list(tasks),
         log_dir=str(out / "logs"),
         # A folder may hold other suites, protocols and models: all of them stay.
         log_dir_allow_dirty=True,
         model=model,
-        # After all others are done, not at once: what failed them may have passed by then.
         retry_immediate=False,
-        retry_attempts=effort.retries + 1,
-        retry_wait=effort.wait_s,
-        retry_connections=1.0,
+        retry_attempts=1,
         continue_on_fail=True,
         retry_on_error=1,
         max_tasks=1,
@@ -110,8 +163,25 @@ def run(
         display=effort.display,  # pyright: ignore[reportArgumentType]
         log_level="warning",
     )
-    # A run that is interrupted returns no log, and "all of none are whole".
-    return whole and len(logs) == len(tasks), logs
+
+
+def _reach(url: str) -> None:
+    """Raises `ValueError` where nothing can answer at an address: no such host, nobody listening.
+    What a server says there is of no matter."""
+    place = urlsplit(url)
+    if not place.hostname:
+        return
+    if place.scheme in getproxies() and not proxy_bypass(place.hostname):
+        return  # the way leads through another machine
+    port = place.port or (443 if place.scheme == "https" else 80)
+    try:
+        socket.create_connection((place.hostname, port), timeout=10).close()
+    except TimeoutError:
+        return  # busy, perhaps
+    except OSError as error:
+        raise ValueError(
+            f"no server answers at {url} ({error}); start it, or give its address with --base-url"
+        ) from error
 
 
 def fits(protocol: Protocol, model: str) -> None:
@@ -137,6 +207,8 @@ def _same_questions(tasks: Sequence[Task], logs: Path) -> None:
     """The framework knows a run by its arguments alone, and would take finished answers to the
     questions of yesterday's files for answers to today's."""
     now = {_told(t.metadata, "protocol"): _told(t.metadata, "questions") for t in tasks}
+    for file in sorted(logs.rglob("*.eval")) if logs.is_dir() else []:
+        _set_aside_if_broken(file)
     for info in list_eval_logs(str(logs)) if logs.is_dir() else []:
         about = read_eval_log(info, header_only=True).eval.metadata
         protocol, questions = _told(about, "protocol"), _told(about, "questions")
@@ -146,6 +218,20 @@ def _same_questions(tasks: Sequence[Task], logs: Path) -> None:
                 f"{protocol} gives today ({now[protocol]}): the data have changed. Give "
                 "another --out, or remove that log"
             )
+
+
+def _set_aside_if_broken(file: Path) -> None:
+    """A log that a killed run or a full disk cut must not end the next one."""
+    try:
+        header_of(file)
+    except BadFile as error:
+        place = file.with_name(file.name + ".broken")
+        file.rename(place)
+        warnings.warn(
+            f"{error}; it is kept as {place.name}, and its questions are asked again",
+            LogWarning,
+            stacklevel=2,
+        )
 
 
 def _told(metadata: Mapping[str, Any] | None, name: str) -> str:
@@ -159,6 +245,7 @@ class Patience:
     def __init__(self, generate: Callable[..., Any], most: int, every_s: float = 30.0) -> None:
         self.generate, self.most, self.every_s = generate, most, every_s
         self.failed, self.last = 0, 0.0
+        self.why: BaseException | None = None
 
     @classmethod
     def around(cls, api: ModelAPI, most: int) -> "Patience":
@@ -167,17 +254,24 @@ class Patience:
         return cls(found.generate if isinstance(found, Patience) else found, most)
 
     async def __call__(self, *args: Any, **named: Any) -> Any:
-        """As the provider's. Raises `ConnectionError` where the server is taken for gone."""
+        """As the provider's. Raises `ConnectionError` where the server is taken for gone, and
+        `LastingFault` where it refuses all."""
         now = time.monotonic()
         if self.failed >= self.most and now - self.last < self.every_s:
-            raise ConnectionError(
-                f"the server is not asked: its last {self.failed} requests have failed"
+            kind = LastingFault if isinstance(self.why, LastingFault) else ConnectionError
+            raise kind(
+                f"the server is not asked: its last {self.failed} requests have failed, the last "
+                f"with {self.why}"
             )
         self.last = now
         try:
-            answer = await self.generate(*args, **named)
-        except BaseException:  # a time-out cancels
-            self.failed += 1
+            with told_apart():
+                answer = await self.generate(*args, **named)
+                # Some providers return an error beside the request that met it.
+                if isinstance(answer, tuple) and isinstance(answer[0], Exception):
+                    raise answer[0]
+        except BaseException as error:  # a time-out cancels
+            self.failed, self.why = self.failed + 1, error
             raise
         self.failed = 0
         return answer

@@ -16,9 +16,9 @@ import numpy as np
 from auscult.audio.corrupt import corrupt
 from auscult.audio.io import chunks
 from auscult.audio.respeak import respeak
-from auscult.bench.files import read_lines
 from auscult.bench.question import Question, Said, Sound, Worded
 from auscult.engine.remote import wav_bytes
+from auscult.files import BadFile, json_lines
 from auscult.gym.languages import translated
 from auscult.types import Audio
 
@@ -142,10 +142,12 @@ def _stranger(question: Question, others: Sequence[Question]) -> Question | None
 
 def read_texts(path: Path) -> dict[str, Mapping[str, str]]:
     """key -> transcript, caption and translations that a user gives. Raises `ValueError`."""
-    rows = read_lines(path)
-    if not all(isinstance(row, dict) and "key" in row for row in rows):
-        raise ValueError(f'{path}: expected a JSON object with "key" on every line')
-    return {str(row["key"]): row for row in rows}
+    expected = 'a JSON object with "key" on every line'
+    rows = dict(json_lines(path, expected))
+    for number, row in rows.items():
+        if not isinstance(row, dict) or "key" not in row:
+            raise BadFile(f"{path}, line {number}: expected {expected}; mend or remove that line")
+    return {str(row["key"]): row for row in rows.values()}
 
 
 def prepared(

@@ -19,6 +19,7 @@ from inspect_ai.model import (
 )
 
 from auscult.bench.question import Answer, Judged, Mark, Plea, Question
+from auscult.faults import told_apart
 
 
 def _settings(plea: Plea) -> GenerateConfig:
@@ -48,7 +49,8 @@ async def replies(pleas: Sequence[Plea], judge: str) -> list[str]:
             # One by one: not every server returns several choices. Equal requests are told apart
             # in the cache: five ratings are five draws.
             cache = CachePolicy(expiry=None, scopes={"place": f"{number}/{place}"})
-            output = await model.generate(_messages(plea), config=_settings(plea), cache=cache)
+            with told_apart():
+                output = await model.generate(_messages(plea), config=_settings(plea), cache=cache)
             found.append(output.completion)
     return found
 

@@ -26,9 +26,10 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from auscult.audio.io import read_audio, read_encoded
+from auscult.audio.io import pieces, read_audio, read_encoded
 from auscult.engine import Answered, Engine, Form, Request, Sampling, Thinking
 from auscult.engine.process import EngineProcess
+from auscult.faults import LastingFault
 from auscult.model.weights import locate, open_model
 from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
@@ -114,7 +115,10 @@ class Auscult(ModelAPI):
             thinking=thinking_of(config),
             form=form_of(config),
         )
-        return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
+        try:
+            return output_of(self.model_name, await asyncio.wrap_future(engine.submit(request)))
+        except ValueError as error:  # the engine refuses what it cannot read
+            raise LastingFault(str(error)) from error
 
     def max_connections(self) -> int:
         """As many as keep all rows busy while finished ones are scored."""
@@ -174,7 +178,7 @@ def turn_of(message: ChatMessage) -> Turn:
     return Turn(
         role=_ROLES[message.role],
         before="".join(_text(part) for part in parts[:cut]),
-        clips=tuple(_clip(part) for part in parts if isinstance(part, ContentAudio)),
+        clips=pieces([_clip(part) for part in parts if isinstance(part, ContentAudio)]),
         text="".join(_text(part) for part in parts[cut + len(heard) :]),
     )
 

@@ -4,7 +4,6 @@ Reading forgives what is not there yet: a stage that still runs has fewer fields
 intervals are 95 %: Wilson for shares, bootstrap over items (or questions, or steps) for the rest.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auscult.evaluate.stats import grouped_mean, paired_difference, wilson
+from auscult.files import json_lines, read_json
 from auscult.train import awareness
 from auscult.types import Estimate
 
@@ -166,14 +166,12 @@ class StageRun:
 
 
 def _json(file: Path) -> Json:
-    return json.loads(file.read_text()) if file.exists() else {}
+    return read_json(file, "the record of a run") if file.exists() else {}
 
 
 def _lines(file: Path) -> list[Json]:
     """JSON lines; a last line that is still being written is left out."""
-    if not file.exists():
-        return []
-    return [json.loads(x) for x in file.read_text().splitlines(keepends=True) if x.endswith("\n")]
+    return [row for _, row in json_lines(file, torn=True)] if file.exists() else []
 
 
 def _as(kind: type[T], record: Json) -> T:

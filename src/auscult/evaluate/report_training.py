@@ -23,6 +23,7 @@ from auscult.evaluate.report_page import (
     verdict,
 )
 from auscult.evaluate.report_plots import Line, Picture
+from auscult.files import read_json
 from auscult.types import Estimate
 
 Stages = Sequence[StageRun]
@@ -373,7 +374,7 @@ def _seeds(config: Mapping[str, object]) -> str:
 def _command_of(folder: Path) -> str:
     """The command that made the folder, where recipe.json has kept it."""
     file = folder / "recipe.json"
-    command = json.loads(file.read_text()).get("command", "") if file.exists() else ""
+    command = read_json(file).get("command", "") if file.exists() else ""
     return " ".join(map(str, command)) if isinstance(command, list) else str(command)
 
 

@@ -2,7 +2,11 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+import warnings
+import zipfile
+import zlib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +24,7 @@ from auscult.bench.suites import suite_named
 from auscult.evaluate.paired import clustered_mean
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.stats import wilson
+from auscult.files import BadFile
 from auscult.types import Estimate
 
 
@@ -106,14 +111,42 @@ class Figures:
     unparsed: float
 
 
+class LogWarning(UserWarning):
+    """A log that is passed over; the message names it and says why."""
+
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
+"""What libraries raise over a file that was cut: none of it names the file."""
+
+
+@contextmanager
+def _naming(file: Path) -> Generator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise BadFile(
+            f"{file} is cut or damaged ({type(error).__name__}: {str(error)[:200]}); copy it "
+            "again, or remove it and run the same `auscult eval` again: what other logs hold is "
+            "not asked twice"
+        ) from error
+
+
+def header_of(file: Path) -> EvalLog:
+    """A log without its samples. Raises `BadFile` for one that is cut or damaged."""
+    with _naming(file):
+        return read_eval_log(str(file), header_only=True)
+
+
 def read(file: Path) -> Run:
-    """A log as a record. Raises `ValueError` for one that `auscult eval` did not make."""
-    log = read_eval_log(str(file), header_only=True)
+    """A log as a record. Raises `ValueError` for one that `auscult eval` did not make, and one that
+    is cut or damaged."""
+    log = header_of(file)
     about = log.eval.metadata or {}
     if "protocol" not in about:
         raise ValueError(f"{file} is not a log of `auscult eval`: it names no protocol")
     given: dict[str, Any] = about["protocol"]
-    rows, failed = _rows(log, file)
+    with _naming(file):
+        rows, failed = _rows(log, file)
     return Run(
         file=file,
         model=log.eval.model,
@@ -206,11 +239,26 @@ def logs_in(place: Path) -> list[Path]:
     return found
 
 
+def _readable(files: Sequence[Path]) -> list[Run]:
+    """The runs of all logs but broken ones, which are named. Raises `BadFile` where all are."""
+    found: list[Run] = []
+    for file in files:
+        try:
+            found.append(read(file))
+        except BadFile as error:
+            if len(files) == 1:
+                raise
+            warnings.warn(f"{error}; it is left out", LogWarning, stacklevel=2)
+    if not found:
+        raise BadFile(f"all {len(files)} logs are cut or damaged, the first of them {files[0]}")
+    return found
+
+
 def runs_in(place: Path) -> list[Run]:
     """The newest run of every model, state of its weights, set of questions and protocol below a
     folder; whole ones before broken ones."""
     found: dict[tuple[str, str, str, Protocol], Run] = {}
-    for run in map(read, logs_in(place)):
+    for run in _readable(logs_in(place)):
         key = (run.model, run.weights, run.questions, run.protocol)
         old = found.get(key)
         if old is None or (len(run.rows), run.created) >= (len(old.rows), old.created):

@@ -4,13 +4,13 @@ thoughts, and self-cognition, all on held-out items that are the same for every 
 The answers of one protocol lie in one folder, so measuring goes on after a kill.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from auscult.engine import Engine, Thinking
+from auscult.files import read_json
 from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.distil import EVIDENCE
@@ -84,7 +84,7 @@ def measure(config: Measure, model: Path, out: Path) -> Record:
         if dist.rank() == 0:
             write_lines(out / "result.json", [result])
         run.finish({"n": len(keys)})
-    return json.loads((out / "result.json").read_text())
+    return read_json(out / "result.json", "the result of a stage")
 
 
 def _answers(groups: Sequence[Sequence[Rollout]]) -> list[Record]:

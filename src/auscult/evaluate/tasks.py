@@ -41,6 +41,7 @@ from auscult.evaluate.hearing import (
 )
 from auscult.evaluate.protocol import Protocol, digest
 from auscult.evaluate.scoring import marks
+from auscult.faults import told_apart
 
 SOUNDS = "AUSCULT_SOUNDS"
 """Environment variable: the folder of what was given to hear (default logs/sounds)."""
@@ -143,7 +144,8 @@ def asks(run: Asked) -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         question = run.questions[str(state.sample_id)]
-        state.messages = await aside(lambda: run.messages(question))
+        with told_apart():
+            state.messages = await aside(lambda: run.messages(question))
         settings: Any = run.protocol.settings(question.key, str(get_model()))
         return await generate(state, **settings)
 

@@ -18,7 +18,6 @@ encoder width, B rows, T positions, D decoder width.
 """
 
 import copy
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from transformers import (
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.utils.logging import disable_progress_bar
 
+from auscult.files import read_json
 from auscult.model.encoder import PAD_FRAMES, pooled_frames
 from auscult.model.model import (
     StepAudio2ForCausalLM,
@@ -46,7 +46,7 @@ from auscult.model.model import (
 )
 from auscult.model.others_chat import OMNI_TEMPLATE, QWEN2_AUDIO_TEMPLATE, OtherProcessor
 from auscult.model.processor import StepAudio2Processor
-from auscult.model.weights import SHIPPED, open_model, stored_names
+from auscult.model.weights import SHIPPED, check_files, open_model, stored_names
 
 
 class OtherConfig(PreTrainedConfig):
@@ -320,12 +320,13 @@ def open_any(
         return open_model(name, device=device, dtype=dtype)
     if not (folder / "config.json").is_file():
         raise ValueError(f"no model at {folder} (config.json is missing); supported: {SUPPORTED}")
-    model_type = json.loads((folder / "config.json").read_text()).get("model_type")
+    model_type = read_json(folder / "config.json", "the config of a checkpoint").get("model_type")
     if model_type == "step_audio_2":
         return open_model(name, device=device, dtype=dtype)
     if model_type not in FAMILIES:
         raise ValueError(f"{folder} holds a {model_type} model; supported: {SUPPORTED}")
     family = FAMILIES[model_type]
+    check_files(folder)
     stored_names(folder)  # missing and damaged files have clear errors of their own
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     whole = _load(folder, family, dtype or (torch.bfloat16 if where.type == "cuda" else None))

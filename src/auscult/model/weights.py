@@ -5,16 +5,17 @@ table that `expected_names` derives from the config. Missing, unexpected or miss
 errors that list them, before any memory is spent on weights.
 """
 
-import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
+from auscult.files import known, read_json
 from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
 from auscult.model.processor import StepAudio2Processor
@@ -38,6 +39,42 @@ def locate(name: str | Path) -> Path:
     return path
 
 
+_JSON = (
+    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "model.safetensors.index.json",
+)  # fmt: skip
+
+
+def check_files(folder: Path) -> None:
+    """Is every file of a checkpoint what its name says? Looked at before any library reads it.
+
+    Raises `ValueError` that names the file: a git-LFS pointer, a web page, a cut download.
+    """
+    for name in _JSON:
+        if (folder / name).is_file() and not isinstance(read_json(folder / name), dict):
+            raise ValueError(f"{folder / name} holds no JSON object; fetch it again")
+    for file in [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.txt"))]:
+        with file.open("rb") as opened:
+            kind = known(opened.read(64))
+        if kind is not None:
+            raise ValueError(f"{file} is {kind.what}: {kind.remedy}")
+    if (folder / "tokenizer.json").is_file():
+        _check_tokenizer(folder / "tokenizer.json")
+    elif not (folder / "vocab.json").is_file():
+        raise ValueError(f"{folder} lacks tokenizer.json; finish the download")
+
+
+def _check_tokenizer(file: Path) -> None:
+    data: Any = read_json(file, "the tokenizer of a checkpoint")
+    model: Any = data.get("model") if isinstance(data, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
+        raise ValueError(
+            f'{file} is no tokenizer: expected a JSON object with "model" and its "vocab", as '
+            "`save_pretrained` writes it; fetch it again"
+        )
+
+
 def expected_names(config: StepAudio2Config) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every tensor of a published checkpoint with this config."""
     with torch.device("meta"):
@@ -55,7 +92,7 @@ def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        files = sorted(set(read_json(index)["weight_map"].values()))
     else:
         files = ["model.safetensors"]
     absent = [name for name in files if not (folder / name).is_file()]
@@ -104,6 +141,7 @@ def open_model(
     `device_map="auto"` spreads the large checkpoints over several devices (accelerate).
     """
     folder = locate(name)
+    check_files(folder)
     config = AutoConfig.from_pretrained(folder)
     if not isinstance(config, StepAudio2Config):
         raise ValueError(f"{folder} holds a {config.model_type} model; expected step_audio_2")

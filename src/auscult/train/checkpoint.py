@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from auscult.files import read_json
 from auscult.train import dist, shard
 from auscult.train.core import Learner
 
@@ -70,7 +71,7 @@ def restore(path: Path, learner: Learner) -> int:
         shard.load(path / "shards", learner.parts, learner.optimizer)
     else:
         _restore_whole(path, learner)
-    progress: dict[str, Any] = json.loads((path / "progress.json").read_text())
+    progress: dict[str, Any] = read_json(path / "progress.json")
     return int(progress["step"])
 
 

@@ -12,6 +12,7 @@ import torch
 import tyro
 
 from auscult import gym
+from auscult.files import json_lines, read_json
 from auscult.train.core import Rate
 from auscult.train.data import KINDS, Mixture
 from auscult.train.sft import Sft, init_nano, sft
@@ -235,8 +236,8 @@ def pack(source: Path, out: Path, *, results: tuple[Path, ...] = (), note: str =
     model, processor = open_model(source, device="cpu")
     model.to(torch.bfloat16).save_pretrained(out)  # pyright: ignore[reportArgumentType]
     processor.save_pretrained(out)
-    record = json.loads((source / "run.json").read_text())
-    record["result"] = json.loads((source / "done.json").read_text())
+    record = read_json(source / "run.json", "the record of a finished run")
+    record["result"] = read_json(source / "done.json", "the result of a finished run")
     record["training_seconds"] = round(_training_seconds(source / "metrics.jsonl"))
     (out / "training.json").write_text(json.dumps(record, indent=1))
     tables = "\n\n".join(f"### {p.stem}\n\n{p.read_text()}" for p in results)
@@ -247,7 +248,7 @@ def pack(source: Path, out: Path, *, results: tuple[Path, ...] = (), note: str =
 
 def _training_seconds(metrics: Path) -> float:
     """Sum over the optimiser steps, making the data left out."""
-    return sum(json.loads(line)["seconds"] for line in metrics.read_text().splitlines())
+    return sum(row["seconds"] for _, row in json_lines(metrics))
 
 
 def _card(name: str, record: dict[str, Any], parameters: int, note: str, tables: str) -> str:

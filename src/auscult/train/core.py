@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoProcessor
 
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.config import StepAudio2Config
-from auscult.model.weights import compare_names, expected_names, locate, stored_names
+from auscult.model.weights import check_files, compare_names, expected_names, locate, stored_names
 from auscult.train import dist, shard
 from auscult.train.batch import Batch
 from auscult.train.forward import Critic
@@ -85,6 +85,7 @@ def open_for_training(
         raise ValueError("adapters (lora_rank) are for one process; sharding trains all weights")
     torch.set_num_threads(machine.threads)
     device = dist.device()
+    check_files(locate(source))
     config = AutoConfig.from_pretrained(source)
     if isinstance(config, StepAudio2Config):
         compare_names(expected_names(config), stored_names(locate(source)), source)

@@ -4,11 +4,9 @@ The stream is a pure function of (seed, index): a killed run continues with exac
 would have seen, and no data are stored.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from auscult import gym
+from auscult.files import json_lines
 from auscult.gym import render
 from auscult.gym.base import pick
 from auscult.gym.problems import PROBLEMS, SCENE, make_problem
@@ -168,8 +167,7 @@ def read_kept(file: str) -> list[tuple[str, str]]:
     """
     if not file:
         raise ValueError("the kind 'kept' needs the file of kept replies in the mixture")
-    lines = [json.loads(line) for line in Path(file).read_text().splitlines()]
-    found = [(x["key"], x["reply"]) for x in lines]
+    found = [(x["key"], x["reply"]) for _, x in json_lines(file, "a kept reply on each line")]
     if not found:
         raise ValueError(f"{file} holds no reply: every sample was rejected; see the rejects")
     return found

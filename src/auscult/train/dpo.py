@@ -1,7 +1,6 @@
 """Direct preference optimisation on pairs of the model's own replies (paper section 6.3). The
 reference is the model that the stage started from; beta, rate and epochs are not given there."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from auscult.files import json_lines
 from auscult.gym.render import question_turns
 from auscult.train import dist
 from auscult.train.batch import Batch, Encoded, encode, micro_batches
@@ -54,7 +54,7 @@ class Pair:
 
 def read_pairs(file: Path) -> list[Pair]:
     """Pairs from JSON lines with the fields of `Pair`."""
-    return [Pair(**json.loads(line)) for line in file.read_text().splitlines()]
+    return [Pair(**pair) for _, pair in json_lines(file, "a pair on each line")]
 
 
 def row_of(pair: Pair, processor: Any) -> Encoded:

@@ -21,6 +21,7 @@ import numpy as np
 
 from auscult.audio.io import MAX_SECONDS, MIN_SECONDS, AudioError, chunks, read_audio
 from auscult.audio.synth import SAMPLE_RATE
+from auscult.files import json_lines
 from auscult.gym import SPLITS, render
 from auscult.gym.base import DIGITS, pick, sample, shuffled
 from auscult.gym.score import normalise
@@ -186,15 +187,7 @@ def _at_odds(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"unknown {what} {name!r}; {_near(name, among)}"
 
 
-def _lines(path: Path, say: Say) -> Iterator[tuple[int, Any]]:
-    """(line number, object) of a JSONL file; only "\\n" ends a line, texts may hold any other."""
-    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            if line.strip():
-                yield number, json.loads(line.decode())
-        except (ValueError, RecursionError) as error:
-            why = str(error).replace("line 1 ", "")  # json counts lines within this one
-            say(number, f"not JSON ({why}); expected one whole object on one line")
+_WHOLE = "one whole object on one line"
 
 
 def _duckdb() -> Any:
@@ -247,7 +240,7 @@ def open_manifest(path: str | Path) -> Manifest:
     def say(number: int, text: str) -> None:
         found.setdefault(text, []).append(number)
 
-    for number, data in _table(path) if parquet else _lines(path, say):
+    for number, data in _table(path) if parquet else json_lines(path, _WHOLE, say=say):
         values, said = _read(data)
         lost = [n for n in values.get("audio", ()) if not os.path.isfile(path.parent / n)]
         said += [f"no audio file {n!r}; paths start at the folder of the manifest" for n in lost]

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from auscult.engine import Engine, Sampling, Thinking
+from auscult.files import json_lines
 from auscult.gym.render import question_text
 from auscult.gym.score import score_answer
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
@@ -126,7 +127,7 @@ def by_chunks(
             write_lines(file, make(chunks[number]))
     dist.barrier()
     files = [folder / f"{number:05d}.jsonl" for number in range(len(chunks))]
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [record for file in files for _, record in json_lines(file)]
 
 
 def write_lines(file: Path, records: Iterable[Record]) -> None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from auscult.files import read_json
 from auscult.train import dist
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "safetensors", "tokenizers")
@@ -107,7 +108,7 @@ class RunFolder:
     def _claim(self, record: dict[str, Any]) -> None:
         file = self.path / "run.json"
         if file.exists():
-            before = json.loads(file.read_text())
+            before = read_json(file, "the record of a run")
             if before["hash"] != self.hash:
                 raise ValueError(
                     f"{self.path} holds a run with another configuration ({before['hash']}, now "

@@ -4,13 +4,13 @@ cold_start (section 3.1), rlvr (3.2), distil (4.2), joint_rl (4.2, 4.3), self_co
 are skipped when done, go on where they were killed, and keep on file what they rejected.
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from auscult.engine import Thinking
+from auscult.files import json_lines, read_json
 from auscult.gym.problems import PROBLEMS, SCENE
 from auscult.model.processor import THINK_CLOSE
 from auscult.train import awareness, dist
@@ -79,8 +79,8 @@ def joint_rl(config: Rl, source: Path, out: Path) -> Path:
             )  # fmt: skip
             found = select(policy, keys, config.band, ask, out / "data")
             run.finish({"selected": len(found)})
-        lines = (out / "data" / "selection.jsonl").read_text().splitlines()
-        keys = [r["key"] for r in map(json.loads, lines) if r["keep"]]
+        chosen = json_lines(out / "data" / "selection.jsonl")
+        keys = [row["key"] for _, row in chosen if row["keep"]]
     settings = config.ppo
     if not keys:  # the reasons stand in selection.jsonl
         print(f"no question was selected: {out.name} passes the model on as it is")
@@ -95,7 +95,7 @@ def earlier_critic(source: Path) -> Path:
         file = folder / "run.json"
         if not file.exists():
             return source
-        folder = Path(json.loads(file.read_text())["parent"])
+        folder = Path(read_json(file, "the record of a run")["parent"])
     return folder
 
 

@@ -10,7 +10,9 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from auscult.audio.io import read_audio
+from auscult.audio.io import MAX_SECONDS, Damaged, Recording, pieces, read_recording
+from auscult.audio.synth import SAMPLE_RATE
+from auscult.files import is_stream, read_text
 from auscult.types import Audio, Verdict
 from auscult.verify import store
 from auscult.verify.claims import CONTRADICTED, SUPPORTED, Claim, Finding
@@ -19,6 +21,7 @@ from auscult.verify.measures import MEASURES, take
 from auscult.verify.page import page
 from auscult.verify.picture import SIGNS, save
 from auscult.verify.scores import Scores, score
+from auscult.verify.shown import measured_json, measured_text
 from auscult.verify.verify import Ears, listen
 
 _ANSI = {SUPPORTED: "\033[32m", CONTRADICTED: "\033[31m"}
@@ -42,6 +45,7 @@ def check(
     out: Path | None = None,
     json: bool = False,
     extractor: tuple[str, str] | None = None,
+    damaged: Damaged = "little",
 ) -> None:
     """Check every acoustic claim of a thought against recordings.
 
@@ -58,23 +62,23 @@ def check(
         out: folder for Parquet tables of traces, claims and measurements.
         json: print JSON instead of text.
         extractor: URL and model of an OpenAI-compatible endpoint that extracts the claims.
+        damaged: refuse a recording of which a part is missing, or read it if little is, or any.
     """
-    if len(inputs) == 1 and inputs[0].endswith(".jsonl"):
+    if _are_traces(inputs, text or model):
         rest = (text, model, question, options, others, plot, html, json, extractor)
         return check_traces(Path(inputs[0]), out, *rest)
     files, thought = _thought(inputs, text, model)
-    clips = [read_audio(file) for file in files]
+    clips = [read_recording(file, damaged=damaged) for file in files]
     if model:
-        thought, answer = _think(model, clips, question, options)
-    ears = listen(clips)
+        thought, answer = _think(model, [_in_memory(clip) for clip in clips], question, options)
+    ears = listen(clips, progress=True)
     scores, findings = score(
         thought, ears, answer=answer, options=options, question=question,
-        others=[listen([read_audio(file)]) for file in others],
+        others=[listen([read_recording(file, damaged=damaged)], progress=True) for file in others],
         claims=_extracted(thought, extractor),
     )  # fmt: skip
     verdict = grounded(scores)
-    show = _print_json if json else _print
-    show(thought, answer, findings, scores, verdict)
+    (_print_json if json else _print)(thought, answer, findings, scores, verdict)
     title = ", ".join(Path(f).name for f in files)
     if plot is not None:
         save(plot, ears, findings, title=title)
@@ -84,6 +88,21 @@ def check(
     if out is not None:
         trace = store.Trace(key="1", clips=tuple(files), thought=thought, answer=answer)
         _write(out, [(trace, ears, scores, findings)])
+
+
+def _are_traces(inputs: Sequence[str], thought: str) -> bool:
+    """A pipe alone can only be a list of traces: a recording would come with a thought."""
+    alone = inputs[0] if len(inputs) == 1 else ""
+    return alone.endswith(".jsonl") or (not thought and alone != "" and is_stream(alone))
+
+
+def _in_memory(clip: Recording) -> Audio:
+    if len(clip) > MAX_SECONDS * SAMPLE_RATE:
+        raise ValueError(
+            f"a recording of {len(clip) / SAMPLE_RATE:.0f} s is too long for a model to think "
+            f"about; give at most {MAX_SECONDS:.0f} s, or the thought itself"
+        )
+    return clip.read(0, len(clip))
 
 
 def _extracted(thought: str, endpoint: tuple[str, str] | None) -> list[Claim] | None:
@@ -107,17 +126,12 @@ def _thought(inputs: Sequence[str], text: str, model: str) -> tuple[list[str], s
     if text or model:
         return list(inputs), text
     *files, last = inputs
-    if not files or not last.endswith((".txt", ".md")):
+    if not files or not (last.endswith((".txt", ".md")) or is_stream(last)):
         raise ValueError(
             f"expected a text file with the thought as the last argument, got {last!r}; "
             "or give the thought with --text, or a model with --model"
         )
-    try:
-        return files, Path(last).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ValueError(f"there is no file {last}; expected the thought as a text file") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{last} is not UTF-8 text: {error}") from error
+    return files, read_text(last, "the thought as a text file")
 
 
 def _think(
@@ -134,7 +148,7 @@ def _think(
         thinking=Thinking.parse("free"),
     )  # fmt: skip
     asked = ask_text(question or CAPTION_PROMPTS[0], options)
-    reply = engine.reply([[Turn(role="human", text=asked, clips=tuple(clips))]])[0]
+    reply = engine.reply([[Turn(role="human", text=asked, clips=pieces(clips))]])[0]
     return reply.thought, reply.answer
 
 
@@ -211,7 +225,9 @@ def check_traces(path: Path, out: Path | None, *not_for_files: object) -> None:
     traces = store.read_traces(path)
     if not traces:
         raise ValueError(f"{path} holds no traces; expected one JSON object per line")
-    ears = [listen([read_audio(clip) for clip in t.clips]) for t in tqdm(traces, desc="listening")]
+    ears = [
+        listen([read_recording(clip) for clip in t.clips]) for t in tqdm(traces, desc="listening")
+    ]
     done: list[tuple[store.Trace, Ears, Scores, list[Finding]]] = []
     for i, trace in enumerate(tqdm(traces, desc="checking")):
         rest = [j for j, t in enumerate(traces) if j != i and t.group == trace.group]
@@ -251,33 +267,26 @@ def measure(
     *,
     span: tuple[float, float] | None = None,
     json: bool = False,
+    damaged: Damaged = "little",
 ) -> None:
     """Print everything that is measured in a recording, with unit and reliability.
 
+    One of over a minute is heard in windows, and the values are those of all of them.
+
     Args:
-        files: wav, flac, ogg or mp3.
+        files: wav, flac, ogg or mp3; - is standard input.
         span: only this stretch, start and end in seconds.
         json: one JSON object per file.
+        damaged: what to do with a recording of which a part is missing: refuse it, read what is
+            there if little is missing, or read any.
     """
     if not files:
         raise ValueError("expected one or more recordings: auscult measure clip.wav")
     for file in files:
-        ear = listen([read_audio(file)])[0]
+        ear = listen([read_recording(file, damaged=damaged)], progress=not json)[0]
         ear = ear.within(span) if span is not None else ear
-        found = [take(ear, name) for name in MEASURES]
-        if json:
-            print(json_format.dumps({"file": str(file), "measured": [asdict(m) for m in found]}))
-            continue
-        print(f"{file}  ({ear.seconds:.2f} s)")
-        for m in found:
-            value = f"{m.value:.2f}" if isinstance(m.value, float) else str(m.value)
-            trust = f"  right on {m.reliability:.0%} of known sounds" if m.reliability else ""
-            shown = f"{value} {m.unit}{trust}" if not m.refused else f"- ({m.refused})"
-            print(f"  {m.name:18} {shown:46} {MEASURES[m.name].what}")
-        for s in ear.sounds:
-            hz = "" if s.hz != s.hz else f"{s.hz:7.1f} Hz"
-            when = f"{s.start_s:6.2f} to {s.end_s:6.2f} s"
-            print(f"    {when}  {s.kind:10} {s.sure:4.0%} {s.level_db:7.1f} dB {hz}")
+        name = str(file)
+        print(json_format.dumps(measured_json(name, ear)) if json else measured_text(name, ear))
 
 
 def traces(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auscult.audio import measure
 from auscult.verify import measures_music as music
 from auscult.verify import measures_sound as levels
 from auscult.verify.checks_base import Outcome, at_place, focus, pick_sounds, semitones
@@ -43,7 +42,7 @@ def _level(ear: Listening, part: Part) -> float:
         if not found:
             raise Refused("there is no such sound")
         return max(found)
-    return measure.level_db(focus(ear, part).clip)
+    return focus(ear, part).rms_db
 
 
 def _duration(ear: Listening, part: Part) -> float:

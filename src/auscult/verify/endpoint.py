@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from auscult.faults import lasting
 from auscult.verify.checks import CHECKS
 from auscult.verify.claims import REST, Claim, Part
 from auscult.verify.compare import SCALES
@@ -149,4 +150,6 @@ def extract_by_endpoint(
             ValueError,
         ) as error:
             problem = f"{type(error).__name__}: {error}"
+            if lasting(error):
+                raise ValueError(f"{url} refuses to extract claims: {problem}") from error
     raise ValueError(f"no claims from {url} in {attempts} attempts; the last problem was {problem}")

@@ -4,8 +4,10 @@ Everything is lazy and cached: a claim pays only for the measurements that it ne
 claim about the same clip pays nothing.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +17,7 @@ from auscult.audio.loudness import lufs
 from auscult.audio.measure import Pitch
 from auscult.audio.onsets import HOP_S, level_over_noise_db, rises
 from auscult.audio.pitch import pitch_track
+from auscult.audio.speaking import activity
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
 from auscult.verify import classes
@@ -60,6 +63,45 @@ class Sound:
         return self.end_s - self.start_s
 
 
+V = TypeVar("V", float, str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of a long recording. Example: Window(start_s=59.2, seconds=61.0, energy=812.5,
+    silent=False); `energy` is the sum of the squared samples."""
+
+    start_s: float
+    seconds: float
+    energy: float
+    silent: bool
+
+
+WINDOWED: list[Callable[["Listening"], float | str]] = []
+"""The measurements that read samples."""
+
+Combine = Callable[[Sequence[V | Refused], Sequence[Window]], V]
+"""(what each window gave, the windows) -> what the recording as a whole is said to have."""
+
+
+def over_windows(combine: Combine[V]) -> Callable[
+    [Callable[["Listening"], V]], Callable[["Listening"], V]
+]:  # fmt: skip
+    """Marks a measurement that reads samples: of a long recording it is made in every window, and
+    `combine` says what that means for the whole."""
+
+    def decorate(function: Callable[[Listening], V]) -> Callable[[Listening], V]:
+        WINDOWED.append(function)
+
+        @wraps(function)
+        def measured(ear: Listening) -> V:
+            return ear.over_windows(function, combine)
+
+        return measured
+
+    return decorate
+
+
 class Listening:
     """Measurements of one clip, each made when first asked for.
 
@@ -71,13 +113,49 @@ class Listening:
             raise ValueError("the clip has no samples; expected at least one")
         if not np.isfinite(clip).all():
             raise ValueError("the clip has samples that are no numbers (nan or infinite)")
-        self.clip = clip
+        self._clip = clip
         self._parts: dict[tuple[float, float], Listening] = {}
+
+    @property
+    def clip(self) -> Audio:
+        """The samples."""
+        return self._clip
 
     @property
     def seconds(self) -> float:
         """Length of the clip."""
         return len(self.clip) / SAMPLE_RATE
+
+    def over_windows(self, function: Callable[["Listening"], V], combine: Combine[V]) -> V:
+        """A measurement that reads samples; a clip is one window."""
+        return function(self)
+
+    def thirds(self, function: Callable[["Listening"], float]) -> tuple[float, float]:
+        """A number of the first and of the last third."""
+        size = len(self.clip) // 3
+        first, last = Listening(self.clip[:size]), Listening(self.clip[-size:])
+        return function(first), function(last)
+
+    @cached_property
+    def slow_envelope_db(self) -> Float[np.ndarray, " n"]:
+        """Level of 100 ms every 50 ms."""
+        return measure.envelope_db(self.clip, 0.1, 0.05)
+
+    @cached_property
+    def activity(self) -> list[tuple[float, float]]:
+        """Stretches of sound (start, end) in seconds, parted by pauses."""
+        return activity(self.clip)
+
+    @cached_property
+    def rms_db(self) -> float:
+        """Level of all of it."""
+        return measure.level_db(self.clip)
+
+    def spectrogram_db(
+        self, bands: int, low_hz: float, high_hz: float
+    ) -> Float[np.ndarray, "frames bands"]:
+        """Level per mel band, for a picture."""
+        return measure.mel_db(self.clip, bands, low_hz=low_hz, high_hz=high_hz)
 
     @cached_property
     def silent(self) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from auscult.audio.synth import SAMPLE_RATE
 from auscult.verify import measures_music as music
 from auscult.verify import measures_sound as sound
 from auscult.verify.listening import Listening, Refused
@@ -105,7 +104,7 @@ def take(ear: Listening, name: str) -> Measured:
     """
     if name not in MEASURES:
         raise ValueError(f"no measurement {name!r}; there are {', '.join(MEASURES)}")
-    span = (0.0, len(ear.clip) / SAMPLE_RATE)
+    span = (0.0, ear.seconds)
     trust = reliability().get(name, {}).get("clean")
     try:
         if ear.seconds < SHORTEST_S:

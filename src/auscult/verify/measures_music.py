@@ -6,7 +6,8 @@ from auscult.audio import measure, music
 from auscult.audio.synth import note_name
 from auscult.gym.harmony import CHORDS
 from auscult.gym.rederive_music import midi
-from auscult.verify.listening import Listening, Refused
+from auscult.verify.combine import commonest, typical
+from auscult.verify.listening import Listening, Refused, over_windows
 
 
 def _voiced_s(ear: Listening) -> float:
@@ -115,6 +116,7 @@ def _onset_gaps(ear: Listening) -> np.ndarray:
     return gaps
 
 
+@over_windows(typical)
 def tempo_bpm(ear: Listening) -> float:
     """Beats per minute: of evenly spaced sounds from their onsets, else from the onset flux."""
     if len(ear.sounds) >= 3:
@@ -154,6 +156,7 @@ def silences_s(ear: Listening) -> list[float]:
     return [b.start_s - a.end_s for a, b in zip(ear.sounds[:-1], ear.sounds[1:], strict=True)]
 
 
+@over_windows(typical)
 def meter(ear: Listening) -> float:
     """Beats from one accent to the next: the period at which loud beats return."""
     levels = np.array([s.level_db for s in ear.sounds])
@@ -178,6 +181,7 @@ def modulation_hz(ear: Listening) -> float:
     return hz
 
 
+@over_windows(commonest)
 def key(ear: Listening) -> str:
     """Tonic and mode of the piece."""
     found = music.key(ear.clip)
@@ -189,6 +193,7 @@ def key(ear: Listening) -> str:
 _QUALITY = {"maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented"}
 
 
+@over_windows(commonest)
 def chord(ear: Listening) -> str:
     """Quality of the triad: by its notes where they are played one by one, else by template."""
     midis = [round(midi(s.hz)) for s in ear.notes[:3]]
@@ -203,6 +208,7 @@ def chord(ear: Listening) -> str:
     return _QUALITY.get(found.quality, found.quality)
 
 
+@over_windows(commonest)
 def mode(ear: Listening) -> str:
     """major or minor: by the third over the lowest note of a scale, else by the key."""
     midis = sorted({round(midi(s.hz)) for s in ear.notes})
@@ -216,6 +222,7 @@ def mode(ear: Listening) -> str:
 _PURE_DB = -26.0
 
 
+@over_windows(commonest)
 def timbre(ear: Listening) -> str:
     """pure, buzzy, hollow or plucked: levels of harmonics 2 to 4, and the decay."""
     hz = ear.pitch_hz()

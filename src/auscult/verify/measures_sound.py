@@ -4,7 +4,8 @@ import numpy as np
 
 from auscult.audio import measure, speaking
 from auscult.audio.onsets import HOP_S
-from auscult.verify.listening import Listening, Refused
+from auscult.verify.combine import by_energy, typical
+from auscult.verify.listening import Listening, Refused, over_windows
 
 
 def duration_s(ear: Listening) -> float:
@@ -32,7 +33,7 @@ def level_change_db(ear: Listening) -> float:
     if len(ear.sounds) >= 3:
         levels = np.array([s.level_db for s in ear.sounds])
     else:
-        levels = measure.envelope_db(ear.clip, 0.1, 0.05)[1:-1]
+        levels = ear.slow_envelope_db[1:-1]
     if len(levels) < 3:
         raise Refused("too short for a course of the level")
     slope = float(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
@@ -45,6 +46,7 @@ def level_course(ear: Listening) -> str:
     return "level" if abs(change) < 3.5 else "rising" if change > 0 else "falling"
 
 
+@over_windows(typical)
 def rate(ear: Listening) -> float:
     """Syllables per second of speech."""
     found = speaking.syllable_rate(ear.clip, ear.voice_track)
@@ -55,29 +57,33 @@ def rate(ear: Listening) -> float:
 
 def active_s(ear: Listening) -> float:
     """How long something sounds, pauses taken out."""
-    return float(sum(b - a for a, b in speaking.activity(ear.clip)))
+    return float(sum(b - a for a, b in ear.activity))
 
 
 def pauses(ear: Listening) -> float:
     """Number of silences of 0.15 s and more between stretches of sound."""
-    if not speaking.activity(ear.clip):
+    if not ear.activity:
         raise Refused("nothing sounds")
-    return float(len(speaking.pauses(ear.clip)))
+    return float(len(ear.activity) - 1)
 
 
 def brightness_hz(ear: Listening) -> float:
     """Spectral centroid."""
     if ear.silent:
         raise Refused("silence has no colour")
+    return _centroid_hz(ear)
+
+
+@over_windows(by_energy)
+def _centroid_hz(ear: Listening) -> float:
     return measure.centroid_hz(ear.clip)
 
 
 def brightness_course(ear: Listening) -> str:
     """rising, falling or level (within 12 %), by the centroid of the first and last third."""
-    third = len(ear.clip) // 3
-    if ear.silent or third < 800:
+    if ear.silent or ear.seconds < 0.15:
         raise Refused("too short for a course of the brightness")
-    a, b = measure.centroid_hz(ear.clip[:third]), measure.centroid_hz(ear.clip[-third:])
+    a, b = ear.thirds(_centroid_hz)
     change = float(np.log(max(b, 1) / max(a, 1)))
     return "level" if abs(change) < 0.12 else "rising" if change > 0 else "falling"
 
@@ -96,6 +102,7 @@ def hnr_db(ear: Listening) -> float:
     return 10 * float(np.log10(r / (1 - r)))
 
 
+@over_windows(typical)
 def cpps_db(ear: Listening) -> float:
     """Cepstral peak prominence: lower in a breathier voice."""
     found = speaking.cpps_db(ear.clip)
@@ -104,11 +111,13 @@ def cpps_db(ear: Listening) -> float:
     return found
 
 
+@over_windows(typical)
 def roughness_db(ear: Listening) -> float:
     """Depth of the amplitude modulation between 20 and 150 Hz."""
     return speaking.roughness(ear.clip, ear.voice_track)
 
 
+@over_windows(typical)
 def tremolo_hz(ear: Listening) -> float:
     """Rate of the strongest waver of the level between 2 and 60 Hz; refused under 2 dB of depth."""
     hz, depth = speaking.amplitude_modulation(ear.clip)
@@ -117,6 +126,7 @@ def tremolo_hz(ear: Listening) -> float:
     return hz
 
 
+@over_windows(typical)
 def snr_db(ear: Listening) -> float:
     """Blind signal-to-noise ratio: bands of 10 dB, no more. Of a lasting tone its HNR."""
     if ear.silent:
@@ -125,6 +135,7 @@ def snr_db(ear: Listening) -> float:
     return found if np.isfinite(found) and found >= 8 else max(hnr_db(ear), found)
 
 
+@over_windows(typical)
 def late_decay_s(ear: Listening) -> float:
     """Time for 60 dB by a line through the late decay: from 12 dB under the peak, where the direct
     sound is over, to 6 dB over the noise, whose power is taken off first."""
@@ -143,6 +154,7 @@ def late_decay_s(ear: Listening) -> float:
     return -60 / slope if slope < 0 else float("inf")
 
 
+@over_windows(typical)
 def reverberation_s(ear: Listening) -> float:
     """Time for a fall of 60 dB, from the late decay after the last loud sound."""
     found = late_decay_s(ear)

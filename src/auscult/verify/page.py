@@ -12,6 +12,8 @@ import soundfile as sf
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Verdict
 from auscult.verify.claims import Finding
+from auscult.verify.listening import Listening
+from auscult.verify.long import LongListening
 from auscult.verify.picture import COLOURS, SIGNS, draw
 from auscult.verify.scores import Scores
 from auscult.verify.verify import Ears, describe
@@ -37,13 +39,24 @@ a.stopper=setTimeout(()=>a.pause(),Math.max(120,(end-start)*1000));}
 
 
 def _sound(index: int, ear: Ears) -> str:
-    out = io.BytesIO()
-    sf.write(out, ear[index].clip, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    data = base64.b64encode(out.getvalue()).decode()
+    kind, data = playable(ear[index])
+    encoded = base64.b64encode(data).decode()
     return (
         f"<div>clip {index + 1}, {ear[index].seconds:.2f} s"
-        f'<audio id="clip{index + 1}" controls src="data:audio/wav;base64,{data}"></audio></div>'
+        f'<audio id="clip{index + 1}" controls src="data:{kind};base64,{encoded}"></audio></div>'
     )
+
+
+def playable(ear: Listening) -> tuple[str, bytes]:
+    """(media type, file) of a clip: WAV, or MP3 (about 20 MB an hour) of a long recording."""
+    out = io.BytesIO()
+    if not isinstance(ear, LongListening):
+        sf.write(out, ear.clip, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        return "audio/wav", out.getvalue()
+    with sf.SoundFile(out, "w", SAMPLE_RATE, 1, format="MP3") as file:
+        for piece in ear.pieces():
+            file.write(piece)
+    return "audio/mpeg", out.getvalue()
 
 
 def marked(thought: str, findings: Sequence[Finding]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from auscult.audio.measure import mel_db
 from auscult.verify.claims import AMBIGUOUS, CONTRADICTED, SUPPORTED, UNVERIFIABLE, Finding
 from auscult.verify.verify import Ears, describe
 
@@ -52,7 +51,7 @@ def draw(ears: Ears, findings: Sequence[Finding], *, title: str = "") -> bytes:
 def _spectrogram(axis: Any, ear: Any) -> None:
     """Level per mel band up to 8 kHz, the pitch track (black on white) and the onsets."""
     bands, low, high = 80, 40.0, 7900.0
-    db = mel_db(ear.clip, bands, low_hz=low, high_hz=high)
+    db = ear.spectrogram_db(bands, low, high)
     mel = lambda hz: 2595 * np.log10(1 + np.asarray(hz) / 700)  # noqa: E731
     axis.imshow(
         db.T, origin="lower", aspect="auto", cmap="magma", vmin=db.max() - 70,

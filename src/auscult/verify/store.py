@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from auscult.files import BadFile, is_stream, json_lines
 from auscult.verify.claims import Finding
 from auscult.verify.measures import Measured
 from auscult.verify.scores import Scores
@@ -35,18 +36,16 @@ class Trace:
 
 def read_traces(path: Path) -> list[Trace]:
     """The traces of a JSONL file. Raises `ValueError` with the line that is wrong."""
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; expected JSON objects, one per line")
+    expected = "a JSON object with 'clips' (list of files) and 'thought' (text)"
+    folder = Path() if is_stream(path) else path.parent
     found: list[Trace] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, data in json_lines(path, expected):
         try:
-            found.append(_trace(json.loads(line), number, path.parent))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}, line {number}: expected a JSON object with 'clips' (list of files) and "
-                f"'thought' (text); {type(error).__name__}: {error}"
+            found.append(_trace(data, number, folder))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadFile(
+                f"{path}, line {number}: expected {expected}; {type(error).__name__}: {error}: "
+                "mend or remove that line"
             ) from error
     return found
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from auscult.types import Audio
 from auscult.verify.checks import CHECKS
 from auscult.verify.checks_base import Outcome, focus, pick_sounds
@@ -17,6 +19,7 @@ from auscult.verify.claims import (
 )
 from auscult.verify.compare import check_comparison
 from auscult.verify.listening import Listening, Refused
+from auscult.verify.long import Held, Source, hear
 
 Ears = tuple[Listening, ...]
 
@@ -24,11 +27,13 @@ _BEST = {SUPPORTED: 0, AMBIGUOUS: 1, CONTRADICTED: 2, UNVERIFIABLE: 3}
 _FLIPPED = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}
 
 
-def listen(clips: Sequence[Audio]) -> Ears:
-    """The clips of an item, measured lazily. Raises `ValueError` for none."""
+def listen(clips: Sequence[Audio | Source], *, progress: bool = False) -> Ears:
+    """The clips of an item, measured lazily, those of over a minute in windows. Raises `ValueError`
+    for none."""
     if not clips:
         raise ValueError("there are no clips; a claim needs at least one sound to be checked")
-    return tuple(Listening(clip) for clip in clips)
+    sources = [Held(clip) if isinstance(clip, np.ndarray) else clip for clip in clips]
+    return tuple(hear(source, progress=progress) for source in sources)
 
 
 def verify(claim: Claim, ears: Ears) -> Finding:

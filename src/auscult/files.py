@@ -1,0 +1,242 @@
+"""Files as people have them, for every verb: a path, `-`, a pipe, a process substitution.
+
+Text is UTF-8 (with or without a byte order mark) or UTF-16 with one; only "\\n" ends a line of JSON
+lines, so a text may hold any other separator of Unicode. Every error names the file, the line where
+there is one, and what to do.
+"""
+
+import io
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STDIN = "-"
+"""As a path: standard input."""
+MOST_PIPED = 8 << 30  # bytes of a pipe that are copied to the disk
+
+
+class BadFile(ValueError):
+    """A file that cannot be used as it stands; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that can be read from any place.
+
+    Example: Opened("clip.wav", file, 32044); of a pipe, `file` is a copy on the disk.
+    """
+
+    name: str
+    file: io.BufferedIOBase
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a file is that lies where another was expected, told by how it begins."""
+
+    starts: tuple[bytes, ...]
+    what: str
+    remedy: str
+    at: int = 0
+
+    def fits(self, head: bytes) -> bool:
+        """Does a file begin so?"""
+        return (
+            head[self.at :].lstrip(b"\xef\xbb\xbf \r\n\t" * (not self.at)).startswith(self.starts)
+        )
+
+
+_CONVERT = "convert it, for example with `ffmpeg -i IN OUT.wav`"
+_UNPACK = "unpack it and give the file in it"
+KINDS = (
+    Kind(
+        starts=(b"version https://git-lfs",),
+        what="a git-LFS pointer, not the file itself",
+        remedy="fetch the file with `git lfs pull` in its folder, or download it again",
+    ),
+    Kind(
+        starts=(b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML", b"<?xml", b"<Error"),
+        what="a web page, not the file itself",
+        remedy="the download got an error or a login page: download it again",
+    ),
+    Kind(starts=(b"ftyp",), at=4, what="an MP4 / M4A / MOV container", remedy=_CONVERT),
+    Kind(starts=(b"\x1aE\xdf\xa3",), what="a WebM / Matroska container", remedy=_CONVERT),
+    Kind(starts=(b"0&\xb2u\x8ef\xcf\x11",), what="a WMA / WMV container", remedy=_CONVERT),
+    Kind(starts=(b"#!AMR",), what="an AMR recording", remedy=_CONVERT),
+    Kind(starts=(b"wvpk",), what="a WavPack recording", remedy=_CONVERT),
+    Kind(starts=(b"MAC ",), what="a Monkey's Audio recording", remedy=_CONVERT),
+    Kind(starts=(b"\xff\xf1", b"\xff\xf9"), what="an AAC stream", remedy=_CONVERT),
+    Kind(
+        starts=(b"MThd",), what="a MIDI file: notes, not sound", remedy="render it to sound first"
+    ),
+    Kind(starts=(b"PK\x03\x04",), what="a ZIP archive", remedy=_UNPACK),
+    Kind(starts=(b"\x1f\x8b",), what="a gzip archive", remedy=_UNPACK),
+    Kind(starts=(b"7z\xbc\xaf",), what="a 7z archive", remedy=_UNPACK),
+    Kind(
+        starts=(b"\x89PNG", b"\xff\xd8\xff", b"GIF8"),
+        what="a picture",
+        remedy="give the recording itself",
+    ),
+    Kind(starts=(b"%PDF",), what="a PDF document", remedy="give the file itself"),
+    Kind(
+        starts=(b"PAR1",), what="a Parquet table", remedy="give a recording, not the table of them"
+    ),
+)
+"""To know one more kind of file by its beginning, add a line."""
+
+
+def known(head: bytes) -> Kind | None:
+    """What a file is, by its first bytes (64 suffice); None for what is not in the table."""
+    return next((kind for kind in KINDS if kind.fits(head)), None)
+
+
+def is_stream(path: str | Path) -> bool:
+    """Standard input, a pipe, or another device that can be read once and forward only?"""
+    if str(path) == STDIN:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+@contextmanager
+def opened(path: str | Path, expected: str, error: type[ValueError] = BadFile) -> Generator[Opened]:
+    """The file at `path`, `-` or in a pipe. Raises `error` where there is none, with what was
+    `expected` ("a wav file")."""
+    name = "standard input" if str(path) == STDIN else str(path)
+    if not is_stream(path):
+        if not Path(path).is_file():
+            kind = ", it is a folder" if Path(path).is_dir() else ""
+            raise error(f"{name} is not a file{kind}; give {expected}, or - for standard input")
+        with _open(path, name, error) as file:
+            yield Opened(name, file, os.stat(path).st_size)
+        return
+    with tempfile.TemporaryFile() as copy:
+        if str(path) == STDIN:
+            if sys.stdin.isatty():
+                raise error(f"{name} is a terminal; pipe {expected} into it")
+            piped: Any = sys.stdin.buffer
+            _copy(piped, copy, name, error)
+        else:
+            with _open(path, name, error) as file:
+                _copy(file, copy, name, error)
+        size = copy.tell()
+        copy.seek(0)
+        yield Opened(name, copy, size)
+
+
+def _open(path: str | Path, name: str, error: type[ValueError]) -> io.BufferedIOBase:
+    try:
+        return Path(path).open("rb")
+    except OSError as fault:
+        raise error(f"{name} cannot be opened ({fault.strerror}); check its permissions") from fault
+
+
+def _copy(
+    source: io.BufferedIOBase, copy: io.BufferedIOBase, name: str, error: type[ValueError]
+) -> None:
+    while data := source.read(1 << 20):
+        copy.write(data)
+        if copy.tell() > MOST_PIPED:
+            raise error(
+                f"{name} sends more than {MOST_PIPED >> 30} GiB; write it to a file and give parts"
+            )
+    if not copy.tell() and name == "standard input":
+        raise error(f"{name} is empty (0 bytes): nothing was piped into it, or - was given twice")
+
+
+def read_text(path: str | Path, expected: str = "a text file") -> str:
+    """The text of a file. Raises `BadFile` with the line that is no UTF-8."""
+    with opened(path, expected) as source:
+        return _decoded(source.file.read(), source.name)
+
+
+def _decoded(data: bytes, name: str, line: int = 0) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = line or data.count(b"\n", 0, fault.start) + 1
+        raise BadFile(
+            f"{name}, line {line}, is not UTF-8 text (byte 0x{data[fault.start]:02x}); save it as "
+            "UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8 IN > OUT`"
+        ) from fault
+
+
+def read_json(path: str | Path, expected: str = "a JSON file") -> Any:
+    """The one value of a JSON file. Raises `BadFile` with the place of the fault."""
+    with opened(path, expected) as source:
+        data = source.file.read()
+    _whole(data[:64], source.name, expected)
+    try:
+        return json.loads(_decoded(data, source.name))
+    except (json.JSONDecodeError, RecursionError) as fault:
+        at = f", line {fault.lineno}" if isinstance(fault, json.JSONDecodeError) else ""
+        said = fault.msg if isinstance(fault, json.JSONDecodeError) else "nested too deep"
+        why = "it is empty" if not data.strip() else f"it is cut or damaged ({said})"
+        raise BadFile(
+            f"{source.name}{at}, is not JSON: {why}; expected {expected}: fetch or write it again"
+        ) from fault
+
+
+def _whole(head: bytes, name: str, expected: str) -> None:
+    if kind := known(head):
+        raise BadFile(f"{name} is {kind.what}; expected {expected}: {kind.remedy}")
+
+
+Say = Callable[[int, str], None]
+"""(line, what is wrong with it)"""
+
+
+def json_lines(
+    path: str | Path,
+    expected: str = "one JSON object on each line",
+    *,
+    say: Say | None = None,
+    torn: bool = False,
+) -> Iterator[tuple[int, Any]]:
+    """(line number, value) of a file of JSON lines, read as it is needed; empty lines are skipped.
+
+    A line that is no JSON raises `BadFile`, or is told to `say` and passed over. `torn`: a last
+    line without its end is what a killed writer leaves, and is passed over.
+    """
+    with opened(path, f"a file with {expected}") as source:
+        head = source.file.read(64)
+        source.file.seek(0)
+        _whole(head, source.name, expected)
+        lines: Any = source.file
+        if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            lines = source.file.read().decode("utf-16").encode().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            if not line.strip(b"\xef\xbb\xbf \t\r\n") or (torn and not line.endswith(b"\n")):
+                continue
+            try:
+                yield number, json.loads(_decoded(line, source.name, number))
+            except (json.JSONDecodeError, RecursionError, BadFile) as fault:
+                why = _why(fault, line)
+                if say is None:
+                    raise BadFile(
+                        f"{source.name}, line {number}, is {why}; expected {expected}: mend or "
+                        "remove that line"
+                    ) from fault
+                say(number, f"{why}; expected {expected}")
+
+
+def _why(fault: Exception, line: bytes) -> str:
+    if isinstance(fault, json.JSONDecodeError):
+        found = f"not JSON ({fault.msg}, column {fault.colno})"
+        if line.lstrip(b"\xef\xbb\xbf \t")[:1] == b"[" and fault.pos >= len(line.rstrip()) - 3:
+            found += "; a JSON array becomes lines by `jq -c '.[]' IN > OUT`"
+        return found
+    return "nested too deep" if isinstance(fault, RecursionError) else "not UTF-8 text"
