@@ -1,11 +1,14 @@
 """What the engine remembers: clips, prompts, beginnings that are shared, tiers of the cache."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from asking import TURNS, forget, request, small_engine
 
-from auscult.engine import Engine, Request
+from auscult.engine import Engine, Request, Sampling, Thinking
 from auscult.engine.cache import Memories, Memory, capacities, span
+from auscult.model.weights import open_model
 from auscult.types import Turn
 
 
@@ -69,3 +72,26 @@ def test_tiers_reach_the_models_limit():
         sizes = capacities(limit)
         assert sizes == sorted(sizes) and span(limit) <= sizes[-1] <= max(384, 2 * limit)
         assert all(n <= span(n) <= sizes[-1] for n in range(1, limit + 1, 7))
+
+
+def test_numbers_are_the_same_bit_for_bit_alone_and_among_others():
+    """Where a row of a matrix product does not depend on their number, which is tried first."""
+    weight, rows = torch.randn(256, 1152), torch.randn(900, 256)
+    if any(not torch.equal((rows @ weight)[:n], rows[:n] @ weight) for n in (2, 7, 64, 333)):
+        pytest.skip("this processor's matrix products depend on their size")
+    engine = Engine(*open_model("nano", device="cpu"), rows=12)
+    long = " Describe what you hear, and then describe it again." * 80
+    asked = [
+        Request(
+            turns=[replace(TURNS[i][-1], text=TURNS[i][-1].text + long[: 260 * i])],
+            sampling=Sampling(temperature=1.0, max_tokens=30 + 9 * i, seed=i, loop=0),
+            thinking=Thinking(minimum=0),
+        )
+        for i in range(12)
+    ]
+    together = engine.ask(asked)
+    sizes = [answered.prompt_tokens for answered in together]
+    assert min(sizes) < 100 and max(sizes) > 500
+    for i in (0, 3, 7, 11):
+        forget(engine)
+        assert engine.ask([asked[i]])[0].replies == together[i].replies
