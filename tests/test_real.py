@@ -155,7 +155,7 @@ def test_prompts_keep_the_first_text_and_lose_remarks(tmp_path: Path):
     path.write_bytes(gzip.compress("﻿; Core\n\nd/0: cero\nd/0: diez\nat: at [@]\n".encode()))
     assert texts.prompts(path) == {"d/0": "cero", "at": "at [@]"}
     assert texts.spoken("at [@]") == "at"
-    assert texts.spoken("[a beep tone]") == texts.spoken("<beep>") == ""
+    assert texts.spoken("[a beep tone]") == texts.spoken("<beep>") == texts.spoken("(beep)") == ""
     assert texts.spoken("... letters of the name.") == "letters of the name."
 
 
@@ -166,6 +166,8 @@ def test_remarks_are_no_speech_and_doubtful_words_are_not_exact():
     assert speech._prompt(clip("en"), "One.") == replace(clip("en"), text="One.", exact=True)
     doubtful = speech._prompt(clip("it"), "Il [suo] messaggio.")
     assert isinstance(doubtful, Clip) and not doubtful.exact
+    noted = speech._prompt(clip("en"), 'IAX (note: does not say "2")')
+    assert isinstance(noted, Clip) and (noted.text, noted.exact) == ("IAX", False)
     beep = speech._prompt(clip("en"), "[this is a simple beep tone]")
     assert isinstance(beep, Clip)
     assert (beep.kind, beep.label, beep.speaker, beep.language) == ("effect", "beep", "", "")
@@ -215,16 +217,18 @@ def test_names_and_digits_of_stamps(tmp_path: Path):
     stamps = tmp_path / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps"
     put(stamps, {
         "animals/crow.txt": b"A crow.\nfr.utf8=Un corbeau.\n",
+        "animals/ram.txt": b"A ram.\nfr.utf8=Un mouton (un oiseau).\n",
         "symbols/math/5.txt": "Five.\nfr.utf8=Cinq.\nzh_TW.utf8=五\n".encode(),
         **dict.fromkeys(("animals/crow_desc.ogg", "animals/crow_desc_fr.ogg", "animals/crow.ogg",
                          "symbols/math/5_desc_fr.ogg", "symbols/math/5_fr.ogg",
-                         "symbols/math/5.ogg", "symbols/math/5_zh_tw.ogg",
-                         "space/apollo_lander.ogg"), b""),
+                         "animals/ram_desc_fr.ogg", "symbols/math/5.ogg",
+                         "symbols/math/5_zh_tw.ogg", "space/apollo_lander.ogg"), b""),
     })  # fmt: skip
     english, french = clips_of("tuxpaint-en", tmp_path), clips_of("tuxpaint-fr", tmp_path)
     assert [(c.text, c.exact) for c in english.values()] == [("crow", True)]
     assert french["animals/crow_desc_fr"].text == "Un corbeau."
-    assert (french["symbols/math/5_desc_fr"].digit, len(french)) == ("5", 2)
+    assert (french["symbols/math/5_desc_fr"].digit, len(french)) == ("5", 3)
+    assert french["animals/crow_desc_fr"].exact and not french["animals/ram_desc_fr"].exact
     symbols = clips_of("tuxpaint-symbols", tmp_path)
     assert {n.split("/")[-1]: (c.text, c.language, c.digit) for n, c in symbols.items()} == {
         "5": ("Five", "en", "5"), "5_fr": ("Cinq", "fr", "5"), "5_zh_tw": ("五", "zh", "5"),

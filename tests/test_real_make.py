@@ -284,6 +284,8 @@ def test_a_check_agrees_with_right_labels_and_not_with_wrong_ones(tmp_path: Path
     assert check.plain("It's eighty!") == check.plain("it is 80")
     nearest = check._nearest_of(["cuckoo", "crow", "bee"])
     assert nearest("cuckoo", "Pucco.") and not nearest("crow", "Pucco.") and not nearest("bee", "x")
+    assert check._same_digit("1", "One. 1.") and not check._same_digit("3", "1, 2, 3")
+    assert not check._same_digit("5", "Bye.")
     x = tone(440.0 * 2 ** (1 / 12), 1.0)
     assert check.pitch_midi(x) == pytest.approx(70, abs=0.05)
     assert np.isnan(check.pitch_midi(np.zeros(16_000, np.float32)))

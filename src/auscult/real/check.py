@@ -27,6 +27,7 @@ from tqdm import tqdm
 from auscult.audio.pitch import pitch_track
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.real.recording import RealSoundError, Recording, load
+from auscult.real.speech import DIGIT_WORDS
 from auscult.types import Audio
 
 CLOSE = 0.34  # of the characters may differ between text and transcript
@@ -66,13 +67,13 @@ def _recogniser() -> Any:
     return WhisperModel(str(place), device="cpu", compute_type="int8", cpu_threads=1)
 
 
-def transcript(x: Audio, before: str = "") -> str:
-    """What Whisper tiny.en hears where `before` was said before."""
+def transcript(x: Audio, before: str = "", most: int | None = None) -> str:
+    """What Whisper tiny.en hears, `most` tokens of it, where `before` was said before."""
     around = np.zeros(round(_AROUND_S * SAMPLE_RATE), dtype=np.float32)
     padded = np.concatenate([around, x, around])
     segments, _ = _recogniser().transcribe(
         padded, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False,
-        initial_prompt=before or None,
+        initial_prompt=before or None, max_new_tokens=most,
     )  # fmt: skip
     return " ".join(segment.text.strip() for segment in segments)
 
@@ -101,7 +102,9 @@ def _distance(label: str, found: str) -> float:
 
 
 def _same_digit(label: str, found: str) -> bool:
-    return label in plain(found)
+    """Whether it is the first digit heard, as a word or as a sign."""
+    heard = re.search(rf"\d|{'|'.join(DIGIT_WORDS)}", found.casefold())
+    return heard is not None and heard[0] in (label, DIGIT_WORDS[int(label)])
 
 
 def pitch_midi(x: Audio) -> float:
@@ -129,8 +132,8 @@ def _hear(folder: Path, r: Recording) -> str:
 
 
 def _hear_digit(folder: Path, r: Recording) -> str:
-    """Told that digits are spoken, but not which."""
-    return transcript(load(folder, r), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9.")
+    """Told that digits are spoken, but not which; in order they would invite it to count."""
+    return transcript(load(folder, r), "7. 3. 0. 9. 5. 1. 8. 2. 6. 4.", most=5)
 
 
 def _pitch(folder: Path, r: Recording) -> str:

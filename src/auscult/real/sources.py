@@ -178,7 +178,7 @@ SOURCES: tuple[Source, ...] = (
         read=tuxpaint_symbols,
         licence="GPL-2",
         split="heldout",
-        holds="digits in 22 languages, English and German letters",
+        holds="digits in 21 languages, English and German letters",
     ),
     Source(
         name="tuxpaint-effects",

@@ -60,7 +60,7 @@ def _prompt(clip: Clip, note: str | None) -> Found:
         return clip
     text = spoken(note)
     if text:
-        doubtful = re.search(r"\[\s*\w+\s*\]", note) is not None  # "[that]": said or not
+        doubtful = re.search(r"[\[(<]\s*\w\w", note) is not None  # "[that]": said or not
         return replace(clip, text=text, exact=not doubtful)
     if clip.language != "en":
         return Skip(clip.name, _SHARED)
@@ -222,7 +222,10 @@ _OTHERWISE = frozenset({"en/chimp", "en/hen", "en/nandou"})
 
 
 def tuxpaint_names(code: str, *, exact: bool) -> Reader:
-    """Names of stamps in one language; English says the bare noun where the text has an article."""
+    """Names of stamps in one language; English says the bare noun where the text has an article.
+
+    What stands in parentheses is said or not: such a text is not exact.
+    """
 
     def read(folder: Path) -> Iterator[Found]:
         base = folder / _STAMPS
@@ -233,7 +236,11 @@ def tuxpaint_names(code: str, *, exact: bool) -> Reader:
                     continue
                 text = stamp_texts(base / f"{match['stem']}.txt").get(code, "")
                 digit = re.fullmatch(r"symbols/math/(\d)", match["stem"])
-                known = exact and f"{code}/{Path(match['stem']).name}" not in _OTHERWISE
+                known = (
+                    exact
+                    and "(" not in text
+                    and f"{code}/{Path(match['stem']).name}" not in _OTHERWISE
+                )
                 yield Clip(
                     name=name, sound=path, kind="speech", language=_language(code),
                     text=_bare(text) if code == "en" or digit else text,
@@ -253,7 +260,7 @@ _GERMAN = {"a_with_umlaut": "ä", "o_with_umlaut": "ö", "u_with_umlaut": "ü", 
 
 
 def tuxpaint_symbols(folder: Path) -> Iterator[Found]:
-    """Spoken digits in 22 languages and letters; who speaks them is not known."""
+    """Spoken digits in 21 languages and letters; who speaks them is not known."""
     base = folder / _STAMPS
     for name, path in files(base / "symbols", "*.ogg"):
         match = _SYMBOL.match(f"symbols/{name}")

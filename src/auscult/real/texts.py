@@ -69,7 +69,7 @@ def prompts(path: Path) -> dict[str, str]:
 
 def spoken(text: str) -> str:
     """A prompt without remarks in brackets and without dots that stand for what comes before."""
-    return re.sub(r"\s*[\[<][^\]>]*[\]>]", "", text).strip().removeprefix("...").strip()
+    return re.sub(r"\s*[\[<(][^\]>)]*[\]>)]", "", text).strip().removeprefix("...").strip()
 
 
 def stamp_texts(path: Path) -> dict[str, str]:
