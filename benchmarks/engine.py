@@ -52,7 +52,10 @@ SETTINGS: tuple[tuple[Sampling, Thinking], ...] = (
 def conversations(n: int, first: int = 0) -> list[list[Turn]]:
     """n held-out gym questions."""
     numbers = range(first, first + n)
-    return [question_turns(gym.make(TASKS[i % len(TASKS)], i, split="heldout")) for i in numbers]
+    return [
+        question_turns(gym.make(TASKS[i % len(TASKS)], i, split="heldout", bare=True))
+        for i in numbers
+    ]
 
 
 class Lengths(LogitsProcessor):
@@ -196,7 +199,8 @@ def latency(engine: Engine, args: argparse.Namespace) -> None:
     seconds = best(args, {"anew": lambda: again(True), "session": lambda: again(False)})
     print(
         f"second turn over 20 s, first token: anew {1000 * seconds['anew']:.0f} ms, in a session "
-        f"{1000 * seconds['session']:.0f} ms, ratio {seconds['anew'] / seconds['session']:.1f}{on()}"
+        f"{1000 * seconds['session']:.0f} ms, ratio "
+        f"{seconds['anew'] / seconds['session']:.1f}{on()}"
     )
 
 

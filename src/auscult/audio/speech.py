@@ -11,9 +11,8 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import resample_poly
 
-from auscult.audio.synth import SAMPLE_RATE, to_level
+from auscult.audio.synth import resample, to_level
 from auscult.types import Audio
 
 MALE_VOICES = ("en-us", "en-us+m1", "en-us+m3", "en-us+m7", "en", "en+m2", "en-us+michael")
@@ -96,8 +95,7 @@ def say(text: str, manner: Manner, *, level_db: float | None = -20.0) -> Audio:
             raise ValueError(_read(worker, count).decode())
         data = _read(worker, 2 * count)
     raw = np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768
-    common = int(np.gcd(rate, SAMPLE_RATE))
-    x = resample_poly(raw, SAMPLE_RATE // common, rate // common).astype(np.float32)
+    x = resample(raw, rate)
     loud = np.flatnonzero(np.abs(x) > 0.003)
     if len(loud) == 0:
         raise ValueError(f"espeak-ng made no sound for {text!r} with voice {manner.voice!r}")

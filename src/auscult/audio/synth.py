@@ -5,16 +5,26 @@ dB. Randomness comes only from the generator that is passed in.
 """
 
 from collections.abc import Callable, Sequence
+from math import gcd
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, resample_poly, sosfilt
 
 from auscult.types import Audio
 
 SAMPLE_RATE = 16_000
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+def resample(x: Audio, rate: int) -> Audio:
+    """A whole sound from `rate` to 16 kHz with an anti-aliasing filter; files are read in blocks by
+    `read.decode.Resampler`."""
+    if rate == SAMPLE_RATE:
+        return x
+    common = gcd(rate, SAMPLE_RATE)
+    return resample_poly(x, SAMPLE_RATE // common, rate // common).astype(np.float32)
 
 
 def note_hz(midi: float) -> float:

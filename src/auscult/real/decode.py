@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from auscult.audio.io import resample
-from auscult.audio.synth import SAMPLE_RATE
+from auscult.audio.synth import SAMPLE_RATE, resample
 from auscult.real.recording import RealSoundError
 from auscult.types import Audio
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auscult.audio.io import resample
-from auscult.audio.synth import SAMPLE_RATE
+from auscult.audio.synth import SAMPLE_RATE, resample
 from auscult.real.programs import PROGRAMS
 from auscult.real.recording import RealSoundError, Split, default_folder
 from auscult.real.sources import FONTS
