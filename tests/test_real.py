@@ -11,6 +11,7 @@ from fixture_real import cat, deb, encoded, rcc, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auscult.audio.synth import resample
 from auscult.real import containers, sounds, speech, texts
 from auscult.real.decode import LeftOut, decode, write_flac
 from auscult.real.packages import Package, Places, Unavailable, fetch
