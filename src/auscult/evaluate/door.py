@@ -34,7 +34,7 @@ from auscult.train.run import fingerprint
 BUDGETED = ("auscult", "step-audio", "scripted")
 """Providers that can hold a thought to a budget; at others it would be ignored in silence."""
 
-CONTRASTED = ("auscult", "scripted")
+OWN_DECODING = ("auscult", "scripted")
 """Providers that know audio-aware decoding."""
 
 _FLUSHES = 300  # of one log: each writes the whole file again
@@ -192,10 +192,14 @@ def fits(protocol: Protocol, model: str) -> None:
             f"{model} takes no budget for its thought (think {protocol.think}); use free thought, "
             f"or one of the providers {', '.join(BUDGETED)}"
         )
-    if protocol.contrast and provider not in CONTRASTED:
+    if protocol.contrast and provider not in OWN_DECODING:
         raise ValueError(
             f"{model} cannot contrast two readings (contrast {protocol.contrast}); audio-aware "
             "decoding needs a model of our own engine"
+        )
+    if protocol.constrained and provider not in OWN_DECODING:
+        raise ValueError(
+            f"{model} cannot hold its answers to options; that needs a model of our own engine"
         )
     if provider == "step-audio" and protocol.budget and protocol.samples > 1:
         raise ValueError(

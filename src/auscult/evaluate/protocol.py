@@ -63,6 +63,8 @@ class Protocol:
     """strength of audio-aware decoding (our engine)"""
     without: str = "silence"
     """what it contrasts with: silence or nothing"""
+    constrained: bool = False
+    """hold the answer to the options that are offered (our engine)"""
     judge: str = ""
     """model that judges, as inspect_ai names it"""
     verifier: str = ""
@@ -119,9 +121,9 @@ class Protocol:
             return max(NANO_TOKENS, (self.budget or 0) + ANSWER_TOKENS)
         return max(self.wording.max_tokens or 2048, (self.budget or 0) + ANSWER_TOKENS)
 
-    def settings(self, key: str, model: str) -> dict[str, Any]:
+    def settings(self, key: str, model: str, options: Sequence[str] = ()) -> dict[str, Any]:
         """The framework's settings of the request for one question: what is None or absent is the
-        model's default. The seed is the question's own."""
+        model's default. The seed is the question's own, and so are the options."""
         wording, provider = self.wording, model.split("/")[0]
         temperature = wording.temperature if self.temperature is None else self.temperature
         extra: dict[str, Any] = {}
@@ -129,6 +131,8 @@ class Protocol:
             extra["repetition_penalty"] = wording.repetition_penalty
         if self.contrast:
             extra |= {"contrast": self.contrast, "without": self.without}
+        if self.constrained and options:
+            extra["options"] = list(options)
         if self.samples > 1 and provider == "auscult":
             extra["certainty"] = True
         given = {
@@ -153,6 +157,7 @@ class Protocol:
         given = self.arguments()
         for key in ("prompt", "corruption", "voice", "language", "judge"):
             parts += [str(given[key])] if key in given else []
+        parts += ["constrained"] if self.constrained else []
         for key in ("think", "samples", "contrast", "without", "temperature", "limit", "seed"):
             parts += [f"{key} {given[key]}"] if key in given else []
         return ", ".join(parts)

@@ -34,7 +34,7 @@ from auscult.model.weights import locate, open_model
 from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
 
-EXTRAS = ("repetition_penalty", "contrast", "without", "certainty", "minimum")
+EXTRAS = ("repetition_penalty", "contrast", "without", "certainty", "minimum", "options")
 """Fields of `extra_body`: those of `Sampling` by their names, and the thought's least length."""
 
 _ROLES = {"system": "system", "user": "human", "assistant": "assistant"}
@@ -138,7 +138,8 @@ def sampling_of(config: GenerateConfig) -> Sampling:
     unknown = extra.keys() - set(EXTRAS)
     if unknown:
         raise ValueError(f"extra_body holds {sorted(unknown)}; expected some of {EXTRAS}")
-    extra.pop("minimum", None)
+    for name in ("minimum", "options"):  # of the thought and of the form of the answer
+        extra.pop(name, None)
     return Sampling(
         temperature=config.temperature or 0.0,
         top_k=config.top_k or 0,
@@ -158,7 +159,10 @@ def thinking_of(config: GenerateConfig) -> Thinking:
 
 
 def form_of(config: GenerateConfig) -> Form | None:
-    """What the answer must look like: JSON of the framework's `response_schema`."""
+    """What the answer must look like: one of the `options` of the extra body, or JSON of the
+    framework's `response_schema`."""
+    if options := (config.extra_body or {}).get("options"):
+        return Form(options=tuple(options))
     if config.response_schema is None:
         return None
     return Form(schema=config.response_schema.json_schema.model_dump_json(exclude_none=True))

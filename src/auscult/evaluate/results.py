@@ -270,6 +270,7 @@ SECTIONS: tuple[Callable[[str, Sequence[Run]], Section | None], ...] = (
     selectors,
     decoding,
     lambda suite, runs: sweep(suite, runs, "corruptions"),
+    lambda suite, runs: sweep(suite, runs, "constrained"),
     lambda suite, runs: sweep(suite, runs, "voices"),
     lambda suite, runs: sweep(suite, runs, "languages"),
     _examples,

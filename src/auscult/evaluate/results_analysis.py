@@ -59,6 +59,11 @@ KINDS: Mapping[str, Kind] = {
     "corruptions": Kind(
         vary=("corruption",), name=lambda p: p.corruption or "clean", reference="clean"
     ),
+    "constrained": Kind(
+        vary=("constrained",),
+        name=lambda p: "held to options" if p.constrained else "free answer",
+        reference="free answer",
+    ),
     "voices": Kind(vary=("voice",), name=lambda p: p.voice or "own voice", reference="own voice"),
     "languages": Kind(
         vary=("language",), name=lambda p: p.language or "as published", reference="as published"
@@ -101,7 +106,7 @@ def broken(run: Run) -> str:
 
 def plain(p: Protocol) -> bool:
     """Is the suite put as it is, once?"""
-    changed = p.corruption or p.voice or p.language or p.contrast
+    changed = p.corruption or p.voice or p.language or p.contrast or p.constrained
     return p.condition == "full" and p.think == "free" and p.samples == 1 and not changed
 
 

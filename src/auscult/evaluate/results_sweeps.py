@@ -237,6 +237,8 @@ def _best(
 READ: Mapping[str, tuple[str, str, str]] = {
     "corruptions": ("spoilt sound", "corruption", "The same questions with the sound spoilt in one "
                     "way."),
+    "constrained": ("answers held to the options", "answer", "The same questions with answers "
+                    "as they come, and held to the options that are offered."),
     "voices": ("voices", "voice", "The same questions, spoken anew by other voices."),
     "languages": ("languages", "language", "The same questions, asked in other languages."),
 }  # fmt: skip

@@ -88,6 +88,10 @@ def _noise(base: Protocol, extent: Extent, questions: Sequence[Question]) -> lis
     return _only("pink", base)
 
 
+def _constrained(base: Protocol, extent: Extent, questions: Sequence[Question]) -> list[Protocol]:
+    return [base, replace(base, constrained=True, verify=False)]
+
+
 def _voices(base: Protocol, extent: Extent, questions: Sequence[Question]) -> list[Protocol]:
     names = extent.voices or tuple(SPEAKERS)
     return [base, *(replace(base, voice=name, verify=False) for name in names)]
@@ -107,13 +111,14 @@ STUDIES: dict[str, Study] = {
     "corruptions": _corruptions,
     "position": _position,
     "noise": _noise,
+    "constrained": _constrained,
     "voices": _voices,
     "languages": _languages,
 }
 """name -> protocols: the suite as it is; with something in place of the sound; by budget of
 thought; a pool of samples for the selectors; audio-aware decoding by strength; spoilt sound; the
-sound elsewhere in its recording; pink noise by ratio; spoken by other voices; asked in other
-languages."""
+sound elsewhere in its recording; pink noise by ratio; answers held to the options; spoken by
+other voices; asked in other languages."""
 
 
 def protocols(

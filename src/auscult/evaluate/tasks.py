@@ -146,7 +146,7 @@ def asks(run: Asked) -> Solver:
         question = run.questions[str(state.sample_id)]
         with told_apart():
             state.messages = await aside(lambda: run.messages(question))
-        settings: Any = run.protocol.settings(question.key, str(get_model()))
+        settings: Any = run.protocol.settings(question.key, str(get_model()), question.options)
         return await generate(state, **settings)
 
     # Registered without arguments: the framework writes a solver's arguments into every sample.
@@ -206,6 +206,7 @@ def bench(
     max_tokens: int = 0,
     contrast: float = 0.0,
     without: str = "silence",
+    constrained: bool = False,
     judge: str = "",
     verifier: str = "",
     verify: bool = True,
@@ -217,6 +218,7 @@ def bench(
         suite=suite, data=data, limit=limit, prompt=prompt, condition=condition,
         corruption=corruption, voice=voice, language=language, texts=texts, think=str(think),
         samples=samples, temperature=temperature, max_tokens=max_tokens, contrast=contrast,
-        without=without, judge=judge, verifier=verifier, verify=verify, seed=seed,
+        without=without, constrained=constrained, judge=judge, verifier=verifier,
+        verify=verify, seed=seed,
     )  # fmt: skip
     return task_of(protocol, sounds_folder())
