@@ -283,7 +283,7 @@ def measure(
     if not files:
         raise ValueError("expected one or more recordings: auscult measure clip.wav")
     for file in files:
-        ear = listen([read_recording(file, damaged=damaged)], progress=not json)[0]
+        ear = listen([read_recording(file, damaged=damaged)], progress=True)[0]
         ear = ear.within(span) if span is not None else ear
         name = str(file)
         print(json_format.dumps(measured_json(name, ear)) if json else measured_text(name, ear))

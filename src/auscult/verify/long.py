@@ -3,7 +3,7 @@
 Every window is heard like a clip of its own and forgotten; what stays of it are its sounds, its
 tracks (10 and 5 ms apart) and its values. Whatever works on sounds and tracks then works on the
 whole recording; what reads samples is combined over the windows (`combine`). Windows meet where it
-is quietest, so that no sound is cut where the recording rests. See docs/grounding.md.
+is quietest, so that no sound is cut where the recording rests. See docs/recordings.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -172,8 +172,8 @@ def _hear(source: Source, start: int, end: int) -> _Heard:
 
 
 class LongListening(Listening):
-    """Measurements of a recording of any length. All windows are heard when the first is asked for:
-    about 3 minutes for an hour on one core, 30 MB of memory an hour beside those of one window."""
+    """Measurements of a recording of any length. All windows are heard when the first is asked for;
+    what stays of an hour are some 30 MB, and as much again of what is looked at."""
 
     def __init__(
         self, source: Source, *, window_s: float = WINDOW_S, progress: bool = False
