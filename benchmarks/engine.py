@@ -52,10 +52,7 @@ SETTINGS: tuple[tuple[Sampling, Thinking], ...] = (
 def conversations(n: int, first: int = 0) -> list[list[Turn]]:
     """n held-out gym questions."""
     numbers = range(first, first + n)
-    return [
-        question_turns(gym.make(TASKS[i % len(TASKS)], i, split="heldout", bare=True))
-        for i in numbers
-    ]
+    return [question_turns(gym.make(TASKS[i % len(TASKS)], i, split="heldout")) for i in numbers]
 
 
 class Lengths(LogitsProcessor):

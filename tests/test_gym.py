@@ -50,7 +50,7 @@ def task(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def items(task: str) -> list[Item]:
-    return [gym.make(task, i, split="heldout") for i in range(count_for(task))]
+    return [gym.make(task, i, split="heldout", anywhere=True) for i in range(count_for(task))]
 
 
 def assert_valid(item: Item) -> None:
@@ -74,14 +74,14 @@ def test_every_item_is_valid_sound_with_one_answer_among_its_options(items: list
 def test_harder_levels_give_valid_items_too(task: str):
     for level in (2, 3):
         for i in range(3):
-            item = gym.make(task, i, level=level)
+            item = gym.make(task, i, level=level, anywhere=True)
             assert item.level == level
             assert_valid(item)
 
 
 def test_the_same_seed_gives_the_same_samples(task: str, items: list[Item]):
     for i in (0, 7):
-        again = gym.make(task, i, split="heldout")
+        again = gym.make(task, i, split="heldout", anywhere=True)
         assert (again.question, again.options, again.answer) == (
             items[i].question, items[i].options, items[i].answer,
         )  # fmt: skip
@@ -91,7 +91,9 @@ def test_the_same_seed_gives_the_same_samples(task: str, items: list[Item]):
 
 def test_train_and_heldout_never_share_samples(task: str, items: list[Item]):
     heldout = [clip.tobytes() for item in items for clip in item.clips]
-    train = {clip.tobytes() for i in range(len(items)) for clip in gym.make(task, i).clips}
+    train = {
+        clip.tobytes() for i in range(len(items)) for clip in gym.make(task, i, anywhere=True).clips
+    }
     assert len(set(heldout)) == len(heldout)
     assert not train & set(heldout)
 
@@ -174,7 +176,7 @@ def silence() -> Iterator[None]:
 
 @lru_cache(maxsize=2)
 def texts(task: str, split: str, n: int) -> list[Item]:
-    return [replace(gym.make(task, i, split=split, bare=True), clips=()) for i in range(n)]
+    return [replace(gym.make(task, i, split=split), clips=()) for i in range(n)]
 
 
 def wording(item: Item) -> tuple[str, tuple[str, ...]]:

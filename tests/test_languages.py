@@ -57,7 +57,7 @@ def asked() -> Iterator[dict[str, set[str]]]:
                     patch.setattr(module, name, lambda *a, **k: quiet)
         for task in gym.TASKS:
             for i in range(SEEDS):
-                gym.make(task, i, level=1 + i % 3, bare=True)
+                gym.make(task, i, level=1 + i % 3)
         yield found
 
 

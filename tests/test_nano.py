@@ -43,7 +43,7 @@ def answered(
     engine: Engine, tasks: Sequence[str], n: int, sound: str = "own"
 ) -> tuple[list[Item], list[Reply]]:
     """The first n held-out items of each task and the replies to them."""
-    items = [gym.make(task, i, split="heldout", bare=True) for task in tasks for i in range(n)]
+    items = [gym.make(task, i, split="heldout") for task in tasks for i in range(n)]
     return items, engine.reply([conversation(item, Asking(sound=sound)) for item in items])
 
 

@@ -3,9 +3,11 @@
 import importlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixture_bank import build
 from scripted import Scripted, scripted_model, sounds_in
 
 from auscult.bench.suites import SUITES, questions
@@ -27,12 +29,18 @@ UNANSWERED = {"mmau_test"}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
+def data(tmp_path_factory) -> Iterator[Path]:
     """All fixtures, one folder each."""
     root = tmp_path_factory.mktemp("suites")
     for name, make in FIXTURES.items():
         make(root / name)
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUSCULT_REAL", str(build(root / "bank")))
+        yield root
+
+
+MADE = {"gym": "n=1,tasks=tempo+meter", "real": "n=1,tasks=real_digit+real_event_name"}
+"""What the suites that are made on the spot are asked for."""
 
 
 def protocols(data: Path) -> list[Protocol]:
@@ -40,7 +48,7 @@ def protocols(data: Path) -> list[Protocol]:
     return [
         Protocol(
             suite=suite.name,
-            data="n=1,tasks=tempo+meter" if suite.name == "gym" else str(data / suite.name),
+            data=MADE.get(suite.name, str(data / suite.name)),
             judge=JUDGE if suite.judged else "",
             max_tokens=24,
         )
@@ -71,7 +79,7 @@ def test_replies_to_the_full_test_of_mmau_become_a_submission(asked, tmp_path, c
 
 
 def test_every_suite_has_a_fixture():
-    assert set(SUITES) - {"gym"} == set(FIXTURES)
+    assert set(SUITES) - set(MADE) == set(FIXTURES)
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -119,7 +127,7 @@ def test_a_judged_suite_without_a_judge_says_whom_its_authors_use(name: str):
         Protocol(suite=name)
 
 
-@pytest.mark.parametrize("name", sorted(set(SUITES) - {"gym"}))
+@pytest.mark.parametrize("name", sorted(set(SUITES) - set(MADE)))
 def test_missing_data_names_the_command_that_fetches_it(name: str, tmp_path):
     with pytest.raises(ValueError, match=f"Fetch {name} with:\n  "):
         questions(SUITES[name], tmp_path / "nowhere")

@@ -162,10 +162,9 @@ def read_text(path: str | Path, expected: str = "a text file") -> str:
 
 
 def _decoded(data: bytes, name: str, line: int = 0) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+    form = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(form)
     except UnicodeDecodeError as fault:
         line = line or data.count(b"\n", 0, fault.start) + 1
         raise BadFile(

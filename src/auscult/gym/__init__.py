@@ -102,12 +102,13 @@ SPLITS = {"train": 0, "heldout": 1}
 
 
 def make(
-    task: str, index: int, *, split: str = "train", level: int = 1, bare: bool = False
+    task: str, index: int, *, split: str = "train", level: int = 1, anywhere: bool = False
 ) -> Item:
     """Item number `index` of a task. Pure: the same arguments give the same samples.
 
-    Its sound lies anywhere in its recording (`surround`); `bare` leaves it as the task made it: it
-    begins 0.05 s before its first sound and ends with its last.
+    As the task made it, it begins 0.05 s before its first sound and ends with its last. `anywhere`
+    lays its sound somewhere into a longer recording (`surround`). What the shipped models learned
+    is the former, so that is still what a key stands for.
 
     Raises `ValueError` for an unknown task, split or a level below 1, and `SpeechUnavailable` for
     spoken tasks without the extra.
@@ -127,6 +128,6 @@ def make(
     else:
         item = TASKS[task](rng, level)
     item = replace(item, key=f"{task}/{split}/{level}/{index}", task=task)
-    if bare:
-        return replace(item, clips=one_gain(item.clips, 0.0))
-    return surround(np.random.default_rng([*seed, 1]), item)
+    if anywhere:
+        return surround(np.random.default_rng([*seed, 1]), item)
+    return replace(item, clips=one_gain(item.clips, 0.0))

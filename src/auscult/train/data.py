@@ -183,14 +183,15 @@ class Mixture:
 
     kinds: (name in KINDS or OTHER_KINDS, weight). kept: file of kept replies, for the kind of that
     name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
-    often. real: share of items with real sound, from `real_tasks`. level_2: share of items of
-    difficulty 2. drills: share of listening drills, which are
-    always captions. manifest: file of a user's own recordings and questions, in place of the gym.
+    often. anywhere: share of items whose sound lies anywhere in a longer recording. real: share of
+    items with real sound, from `real_tasks`. level_2: share of items of difficulty 2. drills: share
+    of listening drills, which are always captions. manifest: file of a user's own recordings and questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
     kinds: tuple[tuple[str, float], ...]
     tasks: tuple[str, ...] = tuple(gym.TASKS)
+    anywhere: float = 0.0
     real: float = 0.0
     real_tasks: tuple[str, ...] = TRAINED
     level_2: float = 0.2
@@ -231,7 +232,9 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
         # No draw where there is no choice: streams that never had real sound stay as they were.
         real = mixture.real > 0 and rng.random() < mixture.real
         tasks = mixture.real_tasks if real else mixture.tasks
-        item = gym.make(pick(rng, tasks), index + seed * 1_000_000_000, level=level)
+        moved = mixture.anywhere > 0 and rng.random() < mixture.anywhere
+        number = index + seed * 1_000_000_000
+        item = gym.make(pick(rng, tasks), number, level=level, anywhere=moved)
     return KINDS[kind](item, rng)
 
 
