@@ -185,7 +185,8 @@ class Mixture:
     name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
     often. anywhere: share of items whose sound lies anywhere in a longer recording. real: share of
     items with real sound, from `real_tasks`. level_2: share of items of difficulty 2. drills: share
-    of listening drills, which are always captions. manifest: file of a user's own recordings and questions, in place of the gym.
+    of listening drills, which are always captions. manifest: file of a user's own recordings and
+    questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
