@@ -133,7 +133,7 @@ def conflict_background(rng: np.random.Generator, level: int) -> Item:
     answer, said = pick(rng, kinds), pick(rng, kinds)
     who = manner(rng)
     text = f"there is {said}" if said != "crickets" else "there are crickets"
-    x = lay([(rng.uniform(0.2, 2.0), spoken(text, who))], rng.uniform(1.6, 5.0))
+    x = lay([(0.2, spoken(text, who))], 1.6)
     if answer != "silence":
         noise = BACKGROUNDS[answer](rng, len(x) / 16000)[: len(x)]
         x = x + to_level(lay([(0, noise)], len(x) / 16000)[: len(x)], -28.0 - 4 * (level - 1))

@@ -26,7 +26,7 @@ def background(rng: np.random.Generator, level: int) -> Item:
     kinds = [*BACKGROUNDS, "silence"]
     kind = pick(rng, kinds)
     name = pick(rng, [n for n in NAMES if n != "chirp"])
-    x = lay([(rng.uniform(0.2, 2.0), event(rng, name))], rng.uniform(1.6, 5.0))
+    x = lay([(rng.uniform(0.2, 0.9), event(rng, name))], 1.6)
     if kind != "silence":
         x = x + to_level(BACKGROUNDS[kind](rng, len(x) / 16000), -27.0 - 5 * (level - 1))
     return draft(
