@@ -160,7 +160,7 @@ class TestOnTheRealCache:
     def test_answers_are_found_again_in_held_out_sound(self, task: str):
         n = min(40, held_out_count(task))
         items = [gym.make(task, i, split="heldout", anywhere=True) for i in range(n)]
-        assert np.mean([score_answer(item, rederive(item)) for item in items]) >= 0.9
+        assert np.mean([score_answer(item, rederive(item)) for item in items]) >= 0.85
 
     @pytest.mark.slow
     @pytest.mark.parametrize("task", list(RECORDED))
