@@ -1,6 +1,7 @@
 """Tasks with real sound, on a small cache in the form of the real one, and on the real one itself
 where it is there."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -152,8 +153,10 @@ class TestOnTheRealCache:
     @pytest.fixture(autouse=True)
     def _whole(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv("AUSCULT_REAL")
-        if not available():
-            pytest.skip(f"NO REAL SOUND in {default_folder()}: run `make real-sound` to test on it")
+        if not available() or not os.environ.get("AUSCULT_TEST_REAL"):
+            pytest.skip(
+                f"NO REAL SOUND asked for in {default_folder()}: make real-sound, then AUSCULT_TEST_REAL=1"
+            )
 
     @pytest.mark.slow
     @pytest.mark.parametrize("task", list(PROOFS))

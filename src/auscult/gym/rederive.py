@@ -111,6 +111,6 @@ def rederive(item: Item) -> str:
 
 
 def agreement(task: str, n: int, level: int = 1) -> float:
-    """Share of the first n held-out items whose answer is found again, wherever the sound lies."""
-    items = (gym.make(task, i, split="heldout", level=level, anywhere=True) for i in range(n))
+    """Share of the first n held-out items whose answer is found again in their samples."""
+    items = (gym.make(task, i, split="heldout", level=level) for i in range(n))
     return sum(score_answer(item, rederive(item)) for item in items) / n
