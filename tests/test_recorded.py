@@ -155,7 +155,7 @@ class TestOnTheRealCache:
         monkeypatch.delenv("AUSCULT_REAL")
         if not available() or not os.environ.get("AUSCULT_TEST_REAL"):
             pytest.skip(
-                f"NO REAL SOUND asked for in {default_folder()}: make real-sound, then AUSCULT_TEST_REAL=1"
+                pytest.skip(f"NO REAL SOUND asked for in {default_folder()}: AUSCULT_TEST_REAL=1")
             )
 
     @pytest.mark.slow
