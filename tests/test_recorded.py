@@ -154,9 +154,7 @@ class TestOnTheRealCache:
     def _whole(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv("AUSCULT_REAL")
         if not available() or not os.environ.get("AUSCULT_TEST_REAL"):
-            pytest.skip(
-                pytest.skip(f"NO REAL SOUND asked for in {default_folder()}: AUSCULT_TEST_REAL=1")
-            )
+            pytest.skip(f"NO REAL SOUND asked for in {default_folder()}: AUSCULT_TEST_REAL=1")
 
     @pytest.mark.slow
     @pytest.mark.parametrize("task", list(PROOFS))
