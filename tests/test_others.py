@@ -342,6 +342,9 @@ def test_other_folders_are_refused_with_a_list_of_what_is_supported(folder, chat
     with pytest.raises(ValueError, match=r"holds a bert model; supported: .*qwen2_5_omni_thinker"):
         open_any(tmp_path)
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    with pytest.raises(ValueError, match=r"lacks tokenizer\.json; finish the download"):
+        open_any(tmp_path)
+    chatml.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"lacks 1 of 1 weight files"):
         open_any(tmp_path)
     with pytest.raises(ValueError, match="Linear has no adapter; supported"):
