@@ -1,6 +1,6 @@
-"""Log-mel features, exactly those of Whisper-large-v3 but without padding to 30 s.
+"""Log-mel features, exactly those of Whisper but without padding to 30 s.
 
-M = 128 mel bins, L frames of 10 ms. The clip's own maximum sets the dynamic range (80 dB), so a
+M mel bins, 128 as in Whisper-large-v3 or 80 as in the smaller ones; L frames of 10 ms. The clip's own maximum sets the dynamic range (80 dB), so a
 clip must never be concatenated or padded before this step.
 """
 
@@ -51,17 +51,19 @@ def frame_count(samples: int, tail_pad: int = TAIL_PAD) -> int:
     return (samples + tail_pad) // HOP
 
 
-def log_mel(samples: Audio, *, tail_pad: int = TAIL_PAD) -> Float32[Tensor, "M L"]:
+def log_mel(
+    samples: Audio, *, n_mels: int = N_MELS, tail_pad: int = TAIL_PAD
+) -> Float32[Tensor, "M L"]:
     """Features of one clip at 16 kHz, about -1 to 1.5.
 
-    With `tail_pad=0` this is `WhisperFeatureExtractor(feature_size=128)` without its padding to
-    30 s; the default appends the 479 zeros of the published client first.
+    With `tail_pad=0` this is `WhisperFeatureExtractor(feature_size=n_mels)` without its padding
+    to 30 s; the default appends the 479 zeros of the published client first.
     """
     x = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
     if tail_pad:
         x = torch.nn.functional.pad(x, (0, tail_pad))
     spectrum = torch.stft(x, N_FFT, HOP, window=_window(), return_complex=True)[:, :-1]
     power = torch.view_as_real(spectrum).square_().sum(-1)
-    log = (mel_filters() @ power).clamp_(min=1e-10).log10_()
+    log = (mel_filters(n_mels) @ power).clamp_(min=1e-10).log10_()
     floor = float(log.max()) - 8.0
     return log.clamp_(min=floor).add_(4.0).div_(4.0)

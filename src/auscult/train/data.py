@@ -7,7 +7,7 @@ would have seen, and no data are stored.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -288,7 +288,10 @@ def _same(group: Any) -> Any:
     return group
 
 
-def batches(stream: Stream, start: int, stop: int, workers: int) -> Iterator[Batch]:
+Made = TypeVar("Made")
+
+
+def batches(stream: Dataset[list[Made]], start: int, stop: int, workers: int) -> Iterator[Made]:
     """Batches number `start` to `stop` of the stream, made by worker processes ahead of time."""
     first = start // BATCHES_PER_GROUP
     loader = DataLoader(

