@@ -11,13 +11,15 @@ from fixture_bank import VOICES, build
 from auscult import gym
 from auscult.bench import real as bench
 from auscult.bench.files import MissingData
-from auscult.gym.recorded import PLAYED_QUESTIONS, RECORDED, held_out_count
+from auscult.gym.recorded import PLAYED_QUESTIONS, RECORDED, held_out_count, make_recorded
 from auscult.gym.recorded.proofs import BY_SOURCE, PROOFS
 from auscult.gym.recorded.task import Played, Recorded, dealt
 from auscult.gym.rederive import rederive
 from auscult.gym.score import distractors, score_answer
 from auscult.real.bank import available, bank, grouped
+from auscult.real.fonts import NoSound
 from auscult.real.recording import RealSoundError, default_folder
+from auscult.types import Item
 
 HERE = [
     name for name, task in RECORDED.items()
@@ -145,6 +147,29 @@ def test_pitch_is_measured_once_and_a_line_cut_by_a_kill_is_measured_again(cache
     speech = store.where(lambda r: r.kind == "speech")
     assert dict(median_pitches(cache, speech)) == first
     assert abs(first["anna/digits/3"] - 250) < 15
+
+
+def test_notes_that_an_instrument_lacks_are_drawn_anew(cache: Path, monkeypatch):
+    tries: list[int] = []
+    item = gym.make("tempo", 0)
+
+    def ask(rng: np.random.Generator, level: int, store: object) -> Item:
+        tries.append(int(rng.integers(100)))
+        if len(tries) < 3:
+            raise NoSound("tuba makes no sound with these notes")
+        return item
+
+    monkeypatch.setitem(RECORDED, "real_interval", Played(ask=ask))  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    made = make_recorded("real_interval", rng, index=0, split="train", level=1)
+    assert made is item and len(set(tries)) == 3
+
+    def silent(rng: np.random.Generator, level: int, store: object) -> Item:
+        raise NoSound("tuba makes no sound with these notes")
+
+    monkeypatch.setitem(RECORDED, "real_interval", Played(ask=silent))  # type: ignore[arg-type]
+    with pytest.raises(NoSound, match="tuba"):
+        make_recorded("real_interval", rng, index=0, split="train", level=1)
 
 
 class TestOnTheRealCache:

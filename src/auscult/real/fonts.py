@@ -29,6 +29,10 @@ _SILENT = 1e-7  # a peak below this: the instrument has no such note
 PEAK = 0.5  # of what is returned, whatever the font's own level
 
 
+class NoSound(RealSoundError, LookupError):
+    """Notes that an instrument does not have: a task draws others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One note. Example: Note(midi=60, start_s=0.5, length_s=0.8, velocity=100) is middle C."""
@@ -111,7 +115,7 @@ def _levelled(x: Audio, seconds: float, what: str) -> Audio:
     y = resample(x, _RATE)[: round(seconds * SAMPLE_RATE)]
     peak = float(np.abs(y).max(initial=0.0))
     if peak < _SILENT:
-        raise RealSoundError(f"{what} makes no sound with these notes; choose others")
+        raise NoSound(f"{what} makes no sound with these notes; choose others")
     return y * np.float32(PEAK / peak)
 
 
@@ -133,7 +137,7 @@ def play(
 
     `program` is a General MIDI number from 0 (`PROGRAMS` names it). What rings on behind the end
     is cut off. Raises ValueError for notes that cannot be played, `RealSoundError` where the font
-    or its synthesiser is not there or the instrument has none of the notes.
+    or its synthesiser is not there, `NoSound` where the instrument has none of the notes.
     """
     if not 0 <= program < len(PROGRAMS):
         raise ValueError(f"program {program} does not exist; expected 0 to {len(PROGRAMS) - 1}")

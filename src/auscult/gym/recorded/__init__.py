@@ -12,6 +12,7 @@ from auscult.gym import harmony, reason, tones
 from auscult.gym.recorded import events, mixtures, notes, pieces, voices, words
 from auscult.gym.recorded.task import Played, Recorded, dealt, drawn
 from auscult.real.bank import Bank, bank
+from auscult.real.fonts import NoSound
 from auscult.real.recording import Recording, Split
 from auscult.types import Item
 
@@ -121,11 +122,24 @@ def make_recorded(
         raise ValueError(f"{task} is made of held-out recordings alone; split {split} has none")
     store = bank(split)
     if isinstance(found, Played):
-        return found.ask(rng, level, store)
+        return _played(found, rng, level, store)
     if split == "heldout":
         every = _held_out(task, store)
         return _asked(found, rng, level, store, every[index % len(every)])
     return _asked(found, rng, level, store, drawn(rng, found.pool(store)))
+
+
+def _played(task: Played, rng: np.random.Generator, level: int, store: Bank) -> Item:
+    """Drawn anew where an instrument has none of the notes.
+
+    Raises the last `NoSound` where that happens twenty times: a font without sound.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return task.ask(rng, level, store)
+        except NoSound:
+            continue
+    return task.ask(rng, level, store)
 
 
 def _asked(
