@@ -56,7 +56,7 @@ def test_sizes_have_the_published_numbers_of_parameters():
     with torch.device("meta"):
         ids = {"pad_token_id": 0, "eos_token_id": 1, "audio_patch_token_id": 4}
         nano = StepAudio2ForCausalLM(config_for("nano", **ids)).num_parameters()
-    assert nano <= 4_000_000
+    assert nano <= 16_000_000
     assert count("mini") == pytest.approx(8.315, abs=5e-4)
     assert count("r1") == pytest.approx(33.487, abs=5e-4)
     assert set(SIZES) == {"nano", "mini", "r1"}

@@ -42,7 +42,12 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "measure": ("auscult.verify.commands:measure", "everything that is measured in a recording"),
     "traces": ("auscult.verify.commands:traces", "SQL over checked traces"),
-    "init": ("auscult.train.commands:init", "a nano model with random weights"),
+    "init": (
+        "auscult.train.commands:init",
+        "a nano model with random weights, or with Whisper's ear",
+    ),
+    "align": ("auscult.ear.commands:align", "ear and adaptor learn to name what they hear"),
+    "probe": ("auscult.ear.commands:probe", "what an ear carries, read by small readers"),
     "pretrain": (
         "auscult.train.commands:pretrain",
         "ear and decoder on captions and on scenes in words",

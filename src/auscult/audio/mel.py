@@ -1,7 +1,8 @@
 """Log-mel features, exactly those of Whisper but without padding to 30 s.
 
-M mel bins, 128 as in Whisper-large-v3 or 80 as in the smaller ones; L frames of 10 ms. The clip's own maximum sets the dynamic range (80 dB), so a
-clip must never be concatenated or padded before this step.
+M mel bins, 128 as in Whisper-large-v3 or 80 as in the smaller ones; L frames of 10 ms. The clip's
+own maximum sets the dynamic range (80 dB), so a clip must never be concatenated or padded before
+this step.
 """
 
 from functools import lru_cache

