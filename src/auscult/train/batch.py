@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from auscult.model.processor import StepAudio2Processor, pad_features, plain_ids
 from auscult.types import Turn
@@ -25,12 +26,14 @@ class Encoded:
     Example: prompt=(5, 9, 2), replies=((7, 1), (8, 8, 1)), numbers=(0, 1): the last prompt token
     predicts 7 and 8. `forced` marks reply tokens that the model did not choose: they are read but
     never trained on; () = none. `sampled`: the sampler's log-probabilities. `labels`: per clip, for
-    the alignment loss of pretraining.
+    the alignment loss. `heard`: per clip, in place of `mels`, what a frozen encoder made of it and
+    its number of mel frames.
     """
 
     prompt: tuple[int, ...]
     replies: tuple[tuple[int, ...], ...]
     mels: tuple[Tensor, ...] = ()
+    heard: tuple[tuple[Tensor, int], ...] = ()
     numbers: tuple[int, ...] = (0,)
     forced: tuple[tuple[bool, ...], ...] = ()
     sampled: tuple[tuple[float, ...], ...] = ()
@@ -43,7 +46,7 @@ class Encoded:
 
     @property
     def cost(self) -> int:
-        """Roughly the work of the row: encoder frames at 50 Hz and tokens."""
+        """Roughly the work of the row: encoder frames at 50 Hz, where it is to run, and tokens."""
         return sum(m.shape[1] for m in self.mels) // 2 + self.length
 
 
@@ -95,16 +98,20 @@ def encode(
     replies: Sequence[str],
     processor: StepAudio2Processor,
     labels: Sequence[str] = (),
+    heard: Sequence[Tensor] | None = None,
 ) -> Encoded:
-    """Prompt by the chat template; each reply is closed with the end-of-turn token."""
+    """Prompt by the chat template; each reply is closed with the end-of-turn token. `heard`: what
+    the frozen encoder made of each clip; then of the clips only their lengths are read."""
     text, clips = processor.render(turns)
-    mels = tuple(processor.features(clip) for clip in clips)
-    prompt = processor.token_ids(text, [m.shape[1] for m in mels])
+    frames = [processor.frames(clip) for clip in clips]
+    mels = tuple(processor.features(clip) for clip in clips) if heard is None else ()
+    prompt = processor.token_ids(text, frames)
     tokens = [(*plain_ids(processor.tokenizer, reply), processor.end_of_turn) for reply in replies]
     return Encoded(
         prompt=tuple(prompt),
         replies=tuple(tokens),
         mels=mels,
+        heard=() if heard is None else tuple(zip(heard, frames, strict=True)),
         numbers=tuple(range(len(tokens))),
         labels=tuple(tuple(plain_ids(processor.tokenizer, text)) for text in labels),
     )
@@ -139,7 +146,14 @@ def collate(rows: Sequence[Encoded]) -> Batch:
                 sampled += [row.sampled[k][t]] if row.sampled else [0.0]
             end = stop
     mels = [m for row in rows for m in row.mels]
+    known = [clip for row in rows for clip in row.heard]
+    if mels and known:
+        raise ValueError("some rows of a batch were heard before and some were not; part them")
     features, lengths = pad_features(mels) if mels else (None, None)
+    heard = None
+    if known:
+        heard = pad_sequence([clip.float() for clip, _ in known], batch_first=True)
+        lengths = torch.tensor([frames for _, frames in known])
     return Batch(
         input_ids=ids,
         positions=positions,
@@ -149,6 +163,7 @@ def collate(rows: Sequence[Encoded]) -> Batch:
         reply=torch.tensor(reply, dtype=torch.long),
         input_features=features,
         feature_lengths=lengths,
+        heard=heard,
         sampled=torch.tensor(sampled) if all(row.sampled for row in rows) else None,
         labels=_labels(rows),
     )
@@ -156,7 +171,9 @@ def collate(rows: Sequence[Encoded]) -> Batch:
 
 def _labels(rows: Sequence[Encoded]) -> Tensor | None:
     per_clip = [
-        row.labels[i] if i < len(row.labels) else () for row in rows for i in range(len(row.mels))
+        row.labels[i] if i < len(row.labels) else ()
+        for row in rows
+        for i in range(len(row.mels) + len(row.heard))
     ]
     if not any(per_clip):
         return None

@@ -227,16 +227,18 @@ def draw(mixture: Mixture, seed: int, index: int) -> Example:
         return caption(DRILLS[pick(rng, list(DRILLS))](rng, level), rng)
     # The seed shifts the item index, so that two stages never meet the same clip.
     known = _manifest_keys(mixture.manifest, kind) if mixture.manifest else ()
-    if known:
-        item = fetch(pick(rng, known))
-    else:
-        # No draw where there is no choice: streams that never had real sound stay as they were.
-        real = mixture.real > 0 and rng.random() < mixture.real
-        tasks = mixture.real_tasks if real else mixture.tasks
-        moved = mixture.anywhere > 0 and rng.random() < mixture.anywhere
-        number = index + seed * 1_000_000_000
-        item = gym.make(pick(rng, tasks), number, level=level, anywhere=moved)
+    number = index + seed * 1_000_000_000
+    item = fetch(pick(rng, known)) if known else gym_item(mixture, rng, number, level)
     return KINDS[kind](item, rng)
+
+
+def gym_item(mixture: Mixture, rng: np.random.Generator, number: int, level: int) -> Item:
+    """An item of one of the mixture's tasks."""
+    # No draw where there is no choice: streams that never had real sound stay as they were.
+    real = mixture.real > 0 and rng.random() < mixture.real
+    tasks = mixture.real_tasks if real else mixture.tasks
+    moved = mixture.anywhere > 0 and rng.random() < mixture.anywhere
+    return gym.make(pick(rng, tasks), number, level=level, anywhere=moved)
 
 
 def encoded(example: Example, processor: StepAudio2Processor) -> Encoded:

@@ -1,0 +1,199 @@
+"""Items that a frozen ear has heard once: a decoder that learns from them reads them many times.
+
+Hearing a clip and making it cost more than a step of a small decoder. `gather` makes items and
+keeps what the ear made of their clips, `PoolStream` turns them into batches of any kind of example.
+
+Shapes: F frames of all clips of a part at 25 Hz, S width of the ear.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from auscult.ear.probes import of_encoder
+from auscult.files import json_lines, read_json
+from auscult.gym.base import pick
+from auscult.model import StepAudio2Processor
+from auscult.model.weights import open_model
+from auscult.train import dist
+from auscult.train.batch import Batch, collate, encode
+from auscult.train.data import (
+    BATCHES_PER_GROUP,
+    KINDS,
+    OTHER_KINDS,
+    Mixture,
+    draw,
+    encoded,
+    gym_item,
+)
+from auscult.train.drills import DRILLS
+from auscult.train.run import fingerprint, write_whole
+from auscult.types import Item
+
+PART = 500
+"""Items that are heard and written together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather:
+    """Which items. `mixture`: tasks and shares; its kinds do not count here. `longest_s`: items
+    with a longer clip are left out and counted."""
+
+    mixture: Mixture
+    items: int = 60_000
+    longest_s: float = 12.0
+    seed: int = 0
+
+
+def _item(config: Gather, index: int) -> Item:
+    rng = np.random.default_rng([13, config.seed, index])
+    level = 2 if rng.random() < config.mixture.level_2 else 1
+    if rng.random() < config.mixture.drills:
+        return DRILLS[pick(rng, list(DRILLS))](rng, level)
+    return gym_item(config.mixture, rng, index + config.seed * 1_000_000_000, level)
+
+
+def _record(item: Item, first: int, frames: list[int]) -> dict[str, Any]:
+    """An item as a line: everything but its samples, and where its frames lie."""
+    held = asdict(replace(item, clips=()))
+    return held | {
+        "samples": [len(x) for x in item.clips],
+        "first": first,
+        "frames": frames,
+    }
+
+
+def gather(config: Gather, source: Path, out: Path) -> Path:
+    """Let the ear of the model in `source` hear items and keep them in `out`. Goes on where it was
+    killed; several processes share the parts.
+
+    Raises `ValueError` where `out` holds what another ear or another mixture made.
+    """
+    rank, world = dist.start()
+    out.mkdir(parents=True, exist_ok=True)
+    record = {"ear": fingerprint(source), "config": json.loads(json.dumps(asdict(config)))}
+    if (out / "pool.json").exists():
+        if read_json(out / "pool.json", "the record of a pool") != record:
+            raise ValueError(
+                f"{out} was made by another ear or of another mixture; choose another folder or "
+                "delete it"
+            )
+    elif rank == 0:
+        write_whole(out / "pool.json", json.dumps(record))
+    model, processor = open_model(source, device="cpu")
+    hear = of_encoder(model.encoder.float(), processor.n_mels)
+    parts = range(rank, -(-config.items // PART), world)
+    for part in tqdm(parts, desc=f"heard by {rank}", mininterval=5, disable=rank > 0):
+        if not (out / f"{part:05}.jsonl").exists():
+            _write(out, part, _part(config, part), hear)
+    dist.barrier()
+    return out
+
+
+def _part(config: Gather, part: int) -> list[Item]:
+    indices = range(part * PART, min((part + 1) * PART, config.items))
+    items = [_item(config, i) for i in indices]
+    longest = round(config.longest_s * 16000)
+    return [item for item in items if max(map(len, item.clips), default=0) <= longest]
+
+
+def _write(out: Path, part: int, items: list[Item], hear: Any) -> None:
+    heard = hear([x for item in items for x in item.clips])
+    lines: list[str] = []
+    at = clip = 0
+    for item in items:
+        frames = [len(heard[clip + i]) for i in range(len(item.clips))]
+        lines.append(json.dumps(_record(item, at, frames)))
+        at, clip = at + sum(frames), clip + len(item.clips)
+    whole = torch.cat(heard).half().numpy() if heard else np.zeros((0, 1), dtype=np.float16)
+    np.save(out / f"{part:05}.part.npy", whole)
+    (out / f"{part:05}.part.npy").replace(out / f"{part:05}.npy")
+    write_whole(out / f"{part:05}.jsonl", "\n".join(lines) + "\n")
+
+
+class Pool:
+    """Items with what was heard of them, read from disk when they are asked for.
+
+    Example: Pool(folder).item(3), Pool(folder).heard(3).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._rows: list[tuple[str, dict[str, Any]]] = [
+            (file.stem, row)
+            for file in sorted(folder.glob("[0-9]*.jsonl"))
+            for _, row in json_lines(file, "an item that was heard")
+        ]
+        if not self._rows:
+            raise ValueError(f"{folder} holds no items that were heard; run `gather` first")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @cached_property
+    def _open(self) -> dict[str, np.ndarray]:
+        return {p: np.load(self.folder / f"{p}.npy", mmap_mode="r") for p, _ in self._rows}
+
+    def item(self, index: int) -> Item:
+        """An item whose clips are silence of their length: no more than lengths is read of them."""
+        row = dict(self._rows[index][1])
+        samples, _, _ = row.pop("samples"), row.pop("first"), row.pop("frames")
+        row["clips"] = tuple(np.broadcast_to(np.float32(0), n) for n in samples)
+        row |= {name: tuple(row[name]) for name in ("features", "heard", "options")}
+        return Item(**row)
+
+    def heard(self, index: int) -> list[Tensor]:
+        """Features [F, S] of each clip, as float16."""
+        part, row = self._rows[index]
+        at, found = int(row["first"]), list[Tensor]()
+        for n in row["frames"]:
+            found.append(torch.from_numpy(np.array(self._open[part][at : at + n])))
+            at += n
+        return found
+
+
+class PoolStream(Dataset[list[Batch]]):
+    """Group number g of a stream of examples from a pool; text kinds need none. A pure function of
+    seed and number."""
+
+    def __init__(
+        self, pool: Pool, mixture: Mixture, processor: StepAudio2Processor, batch_size: int,
+        seed: int,
+    ) -> None:  # fmt: skip
+        self.pool, self.mixture, self.processor, self.seed = pool, mixture, processor, seed
+        self.rank, self.world = dist.rank(), dist.world()
+        if batch_size % self.world:
+            raise ValueError(
+                f"a batch of {batch_size} cannot be shared by {self.world} processes; choose a "
+                "multiple"
+            )
+        self.size = batch_size // self.world
+
+    def _row(self, index: int) -> Any:
+        rng = np.random.default_rng([17, self.seed, index])
+        names, weights = zip(*self.mixture.kinds, strict=True)
+        kind = names[int(rng.choice(len(names), p=np.asarray(weights) / sum(weights)))]
+        if kind in OTHER_KINDS:
+            only = replace(self.mixture, kinds=((kind, 1.0),))
+            return encoded(draw(only, self.seed, index), self.processor)
+        chosen = int(rng.integers(len(self.pool)))
+        example = KINDS[kind](self.pool.item(chosen), rng)
+        clips = sum(len(turn.clips) for turn in example.turns)
+        heard = self.pool.heard(chosen) if clips else []
+        return encode(example.turns, [example.reply], self.processor, example.labels, heard)
+
+    def __getitem__(self, group: int) -> list[Batch]:
+        count = BATCHES_PER_GROUP * self.size
+        first = group * count * self.world + self.rank
+        rows = [self._row(first + i * self.world) for i in range(count)]
+        rows.sort(key=lambda row: row.length)
+        order = np.random.default_rng([self.seed, group]).permutation(BATCHES_PER_GROUP)
+        return [collate(rows[i * self.size : (i + 1) * self.size]) for i in order]
