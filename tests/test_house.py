@@ -15,7 +15,7 @@ FILES += sorted((ROOT / "benchmarks").glob("*.py"))
 # Each package may import those to its left; the files beside them may import all.
 ORDER = (
     "types", "files", "faults", "audio", "real", "gym", "bench", "model", "engine", "verify",
-    "train", "evaluate",
+    "train", "ear", "evaluate",
 )  # fmt: skip
 TOP = (
     "ask", "demo", "plot", "recipe", "recipe_commands", "plan", "ablate", "cli", "__main__",

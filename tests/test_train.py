@@ -21,6 +21,7 @@ from auscult.gym import render
 from auscult.model import StepAudio2ForCausalLM
 from auscult.recipe import nano
 from auscult.train import awareness, checkpoint, dist
+from auscult.train.alignment import Aligner
 from auscult.train.batch import collate
 from auscult.train.core import Learner, Machine, Rate
 from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded, read_kept
@@ -89,7 +90,7 @@ def test_the_reply_loss_is_the_naive_one(model, processor, rng):
 
 def test_the_alignment_loss_falls_when_frames_spell_the_labels(model, processor, rng):
     row = encoded(KINDS["caption"](gym.make("event_count", 2), rng), processor)
-    aligner = torch.nn.Linear(32, model.config.vocab_size + 1)
+    aligner = Aligner(32, model.config.vocab_size, {})
     optimizer = torch.optim.Adam(aligner.parameters(), lr=0.05)
     values = []
     for _ in range(25):

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -26,13 +25,11 @@ from auscult.model.encoder import audio_tokens
 from auscult.model.processor import pad_features, plain_ids
 from auscult.real.bank import bank
 from auscult.train import dist
+from auscult.train.alignment import FRAMES_PER_VECTOR, Aligner, save_aligner, word_loss
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
 from auscult.train.data import BATCHES_PER_GROUP, batches
 from auscult.train.forward import autocast
 from auscult.train.loop import open_run, train
-
-FRAMES_PER_VECTOR = 2
-ALIGNER = "aligner.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,52 +59,11 @@ class Clips:
     marks: dict[str, Int[Tensor, " C"]]
 
 
-class Pooled(nn.Module):
-    """Vectors [C, N, D] to class scores [C, K]: attention over time, then one hidden layer."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.where = nn.Linear(width, 1)
-        self.what = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, max(classes, 1))
-        )
-
-    def forward(self, x: Float[Tensor, "C N D"], valid: Tensor) -> Tensor:
-        share = self.where(x)[..., 0].masked_fill(~valid, -1e4).softmax(-1)
-        return self.what((share[..., None] * x).sum(1))
-
-
-class Aligner(nn.Module):
-    """The heads on the adaptor's vectors; they are needed for training alone."""
-
-    def __init__(self, width: int, vocabulary: int, classes: dict[str, int]) -> None:
-        super().__init__()
-        self.words = nn.Linear(width, FRAMES_PER_VECTOR * (vocabulary + 1))
-        self.marks = nn.ModuleDict({name: Pooled(width, n) for name, n in classes.items()})
-
-    def word_logits(self, x: Float[Tensor, "C N D"]) -> Float[Tensor, "C T V"]:
-        """Scores of words at 25 Hz; the last class is the blank."""
-        found = self.words(x)
-        return found.unflatten(-1, (FRAMES_PER_VECTOR, -1)).flatten(1, 2)
-
-
 def vectors_of(model: StepAudio2ForCausalLM, clips: Clips) -> tuple[Tensor, Tensor]:
     """(what the decoder would read [C, N, D], how many of them belong to each clip [C])."""
     features = model.encoder(clips.features, clips.lengths)
     counts = torch.tensor([audio_tokens(int(n)) for n in clips.lengths])
     return model.adapter(features)[:, : int(counts.max())], counts
-
-
-def word_loss(logits: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-    """(CTC loss of each clip per word [C], whether it counts [C]). A clip without words or with
-    more of them than frames (a blank parts a word from itself) does not count."""
-    sizes, frames = (words >= 0).sum(1), counts * FRAMES_PER_VECTOR
-    twice = ((words[:, 1:] == words[:, :-1]) & (words[:, 1:] >= 0)).sum(1)
-    loss = F.ctc_loss(
-        logits.float().log_softmax(-1).transpose(0, 1), words.clamp(min=0), frames, sizes,
-        blank=logits.shape[-1] - 1, reduction="none", zero_infinity=True,
-    )  # fmt: skip
-    return loss / sizes.clamp(min=1), (sizes > 0) & (sizes + twice <= frames)
 
 
 def mark_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> dict[str, Tensor]:
@@ -213,19 +169,9 @@ def align(config: Align, source: Path, out: Path) -> Path:
 
     train(run, learner, config.steps, step, shown="loss")
     save_model(model, processor, out, config.machine)
-    if dist.rank() == 0:
-        save_file({k: v.contiguous() for k, v in aligner.state_dict().items()}, out / ALIGNER)
+    save_aligner(aligner, out)
     run.finish({"steps": config.steps})
     return out
-
-
-def open_aligner(folder: Path, width: int, vocabulary: int) -> Aligner:
-    """The heads that `align` left beside a model."""
-    weights = load_file(folder / ALIGNER)
-    ends = {k.split(".")[1]: v.shape[0] for k, v in weights.items() if k.endswith("what.2.bias")}
-    aligner = Aligner(width, vocabulary, ends)
-    aligner.load_state_dict(weights)
-    return aligner.eval()
 
 
 @torch.inference_mode()

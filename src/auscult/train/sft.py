@@ -13,18 +13,20 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.model.encoder import pooled_frames
+from auscult.model.encoder import audio_tokens
 from auscult.train import dist
+from auscult.train.alignment import Aligner, open_aligner, save_aligner, word_loss
 from auscult.train.batch import Batch
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
 from auscult.train.data import Mixture, Stream, batches
 from auscult.train.forward import Actor, autocast, states
 from auscult.train.loop import open_run, train
 from auscult.train.losses import token_logprobs
+from auscult.train.pool import Pool, PoolStream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,42 +41,37 @@ class Sft:
     max_grad_norm: float = 1.0
     freeze_encoder: bool = True
     alignment: float = 0.0  # weight of the alignment loss; 0 = none
+    pool: str = ""  # folder of items that this frozen ear has heard; "" = made and heard anew
     seed: int = 0  # of the data stream
     workers: int = 0  # data processes per training process; 0 = made in the loop
     machine: Machine = Machine()
 
 
 def losses(
-    model: StepAudio2ForCausalLM, batch: Batch, aligner: nn.Linear | None
+    model: StepAudio2ForCausalLM, batch: Batch, aligner: Aligner | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(summed cross-entropy over reply tokens, summed alignment loss over clips).
 
-    The first is eq. 1 and eq. 5 of the paper; logits are made for reply tokens only. The second is
-    connectionist temporal classification of each clip's sounds on the encoder's frames: attention
-    alone needs ten times the clips to find out which frame belongs to which word (hybrid CTC /
-    attention training, Watanabe et al. 2017). It exists in pretraining only.
+    The first is eq. 1 and eq. 5 of the paper; logits are made for reply tokens only. The second
+    keeps the adaptor's vectors spelling the sounds of each clip (`alignment.word_loss`).
     """
-    alignment = batch.input_ids.new_zeros((), dtype=torch.float32)
-    if batch.input_features is not None and batch.feature_lengths is not None:
+    if batch.heard is None and batch.input_features is not None:
+        assert batch.feature_lengths is not None
         features = model.encoder(batch.input_features, batch.feature_lengths)
-        if aligner is not None and batch.labels is not None:
-            alignment = _alignment(aligner(features).float(), batch)
         batch = replace(batch, heard=features)
+    alignment = batch.input_ids.new_zeros((), dtype=torch.float32)
+    if aligner is not None and batch.labels is not None and batch.heard is not None:
+        alignment = _alignment(model, batch, aligner)
     logprobs, _ = token_logprobs(states(model, batch), model.lm_head.weight, batch.targets)
     return -logprobs.sum(), alignment
 
 
-def _alignment(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """CTC with the last class as blank; clips without labels, or with too many for their length,
-    count nothing. Each clip's loss is divided by its number of labels."""
+def _alignment(model: StepAudio2ForCausalLM, batch: Batch, aligner: Aligner) -> torch.Tensor:
     assert batch.labels is not None and batch.feature_lengths is not None
-    counts = (batch.labels >= 0).sum(1)
-    frames = pooled_frames(batch.feature_lengths)
-    per_clip = F.ctc_loss(
-        logits.log_softmax(-1).transpose(0, 1), batch.labels.clamp(min=0), frames, counts,
-        blank=logits.shape[-1] - 1, reduction="none", zero_infinity=True,
-    )  # fmt: skip
-    return (per_clip / counts.clamp(min=1) * (counts > 0)).sum()
+    counts = torch.tensor([audio_tokens(int(n)) for n in batch.feature_lengths])
+    vectors = model.adapter(batch.heard)[:, : int(counts.max())]
+    loss, counted = word_loss(aligner.word_logits(vectors), counts, batch.labels)
+    return (loss * counted).sum()
 
 
 def _check_speech(mixture: Mixture) -> None:
@@ -104,12 +101,12 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     aligner = None
     if config.alignment:
         torch.manual_seed(config.seed)
-        width = model.config.audio_encoder_config.n_audio_state
-        aligner = parts["aligner"] = nn.Linear(width, model.config.vocab_size + 1).to(dist.device())
+        width, words = model.config.hidden_size, model.config.vocab_size
+        aligner = parts["aligner"] = open_aligner(source, width, words).to(dist.device())
     learner = Learner(
         parts, config.machine, weight_decay=config.weight_decay, max_grad_norm=config.max_grad_norm
     )
-    stream = Stream(config.mixture, processor, config.batch_size, config.seed)
+    stream = _stream(config, processor)
     data: list[Iterator[Batch]] = []
 
     def step(number: int) -> dict[str, float]:
@@ -120,12 +117,21 @@ def sft(config: Sft, source: Path, out: Path) -> Path:
     train(run, learner, config.steps, step, shown="loss")
     model.requires_grad_(True)
     save_model(model, processor, out, config.machine)
+    if aligner is not None:
+        save_aligner(aligner, out)
     run.finish({"steps": config.steps})
     return out
 
 
+def _stream(config: Sft, processor: StepAudio2Processor) -> Dataset[list[Batch]]:
+    if not config.pool:
+        return Stream(config.mixture, processor, config.batch_size, config.seed)
+    pool = Pool(Path(config.pool))
+    return PoolStream(pool, config.mixture, processor, config.batch_size, config.seed)
+
+
 def _step(
-    learner: Learner, aligner: nn.Linear | None, batch: Batch, number: int, config: Sft
+    learner: Learner, aligner: Aligner | None, batch: Batch, number: int, config: Sft
 ) -> dict[str, float]:
     """One optimiser step on one batch."""
     batch = batch.to(learner.device)
@@ -194,7 +200,7 @@ def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
     torch.manual_seed(seed)
     model = StepAudio2ForCausalLM(config)
     if ear:
-        from auscult.ear.whisper import whisper_encoder
+        from auscult.model.whisper import whisper_encoder
 
         model.encoder.load_state_dict(whisper_encoder(ear)[1])
     out.mkdir(parents=True, exist_ok=True)

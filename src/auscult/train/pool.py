@@ -7,6 +7,7 @@ Shapes: F frames of all clips of a part at 25 Hz, S width of the ear.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +15,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from auscult.ear.probes import of_encoder
+from auscult.audio.mel import log_mel
 from auscult.files import json_lines, read_json
 from auscult.gym.base import pick
 from auscult.model import StepAudio2Processor
+from auscult.model.encoder import AudioEncoder, pooled_frames
+from auscult.model.processor import pad_features
 from auscult.model.weights import open_model
 from auscult.train import dist
 from auscult.train.batch import Batch, collate, encode
@@ -36,10 +40,36 @@ from auscult.train.data import (
 )
 from auscult.train.drills import DRILLS
 from auscult.train.run import fingerprint, write_whole
-from auscult.types import Item
+from auscult.types import Audio, Item
 
 PART = 500
 """Items that are heard and written together."""
+
+
+Features = Float[Tensor, "T S"]
+Hearing = Callable[[Sequence[Audio]], list[Features]]
+"""Clips -> what an ear makes of each of them."""
+
+_TOGETHER = 16
+
+
+def of_encoder(encoder: AudioEncoder, n_mels: int) -> Hearing:
+    """The ear of a model, before its adaptor."""
+    encoder.eval()
+
+    @torch.inference_mode()
+    def hear(clips: Sequence[Audio]) -> list[Features]:
+        out: dict[int, Features] = {}
+        order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+        for start in range(0, len(order), _TOGETHER):
+            chosen = order[start : start + _TOGETHER]
+            mel, lengths = pad_features([log_mel(clips[i], n_mels=n_mels) for i in chosen])
+            found = encoder(mel, lengths)
+            for i, row, n in zip(chosen, found, lengths.tolist(), strict=True):
+                out[i] = row[: pooled_frames(int(n))].clone()
+        return [out[i] for i in range(len(clips))]
+
+    return hear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +135,7 @@ def _part(config: Gather, part: int) -> list[Item]:
     return [item for item in items if max(map(len, item.clips), default=0) <= longest]
 
 
-def _write(out: Path, part: int, items: list[Item], hear: Any) -> None:
+def _write(out: Path, part: int, items: list[Item], hear: Hearing) -> None:
     heard = hear([x for item in items for x in item.clips])
     lines: list[str] = []
     at = clip = 0

@@ -1,0 +1,97 @@
+"""Items that were heard once: the same as hearing them again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixture_bank import build
+from safetensors.torch import load_file
+
+from auscult.model.weights import open_model
+from auscult.train.batch import collate, encode
+from auscult.train.core import Machine, Rate
+from auscult.train.data import KINDS, Mixture, encoded
+from auscult.train.items import fetch
+from auscult.train.pool import Gather, Pool, gather, of_encoder
+from auscult.train.sft import Sft, losses, sft
+
+FP32 = Machine(precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(autouse=True)
+def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AUSCULT_REAL", str(cache))
+
+
+GATHER = Gather(
+    mixture=Mixture(kinds=(), tasks=("tempo", "noisier_clip"), real=0.3, real_tasks=("real_digit",),
+                    level_2=0.5, drills=0.1), items=30, longest_s=4.0, seed=2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def pool(eighty_bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("auscult.train.pool.PART", 8)
+    return gather(GATHER, eighty_bands, tmp_path / "pool")
+
+
+def test_a_pool_holds_what_the_ear_hears_of_each_item(eighty_bands, pool):
+    model, processor = open_model(eighty_bands, device="cpu")
+    hear = of_encoder(model.encoder.float(), processor.n_mels)
+    found = Pool(pool)
+    assert 20 <= len(found) <= 30
+    two = next(i for i in range(len(found)) if found.item(i).task == "noisier_clip")
+    item = found.item(two)
+    made = fetch(item.key)
+    assert replace(item, clips=()) == replace(made, clips=())
+    assert [len(x) for x in item.clips] == [len(x) for x in made.clips]
+    for got, expected in zip(found.heard(two), hear(made.clips), strict=True):
+        torch.testing.assert_close(got.float(), expected, atol=5e-3, rtol=5e-3)
+
+
+def test_a_pool_goes_on_where_it_was_killed_and_refuses_another_mixture(eighty_bands, pool):
+    before = {f.name: f.read_bytes() for f in pool.iterdir()}
+    (pool / "00001.jsonl").unlink()
+    (pool / "00001.npy").unlink()
+    gather(GATHER, eighty_bands, pool)
+    assert {f.name: f.read_bytes() for f in pool.iterdir()} == before
+    with pytest.raises(ValueError, match="another ear or of another mixture"):
+        gather(replace(GATHER, seed=3), eighty_bands, pool)
+
+
+def test_training_on_a_pool_equals_training_on_the_sound(eighty_bands, pool):
+    model, processor = open_model(eighty_bands, device="cpu")
+    found, rng = Pool(pool), np.random.default_rng
+    for i in range(4):
+        item = fetch(found.item(i).key) if found.item(i).key else None
+        if item is None:
+            continue  # a drill has no key
+        for kind in ("caption", "chain"):
+            live = encoded(KINDS[kind](item, rng(i)), processor)
+            example = KINDS[kind](found.item(i), rng(i))
+            known = encode(
+                example.turns, [example.reply], processor, example.labels, found.heard(i)
+            )
+            assert known.prompt == live.prompt and known.replies == live.replies
+            a, b = (float(losses(model, collate([row]), None)[0].detach()) for row in (live, known))
+            assert a == pytest.approx(b, rel=1e-3)
+
+
+def test_a_stage_learns_from_a_pool_and_keeps_its_heads(eighty_bands, pool, tmp_path):
+    mixture = Mixture(kinds=(("caption", 0.6), ("twin_chain", 0.2), ("problem", 0.2)))
+    config = Sft(mixture=mixture, steps=12, batch_size=8, rate=Rate(peak=3e-3), alignment=0.3,
+                 pool=str(pool), machine=FP32)  # fmt: skip
+    out = sft(config, eighty_bands, tmp_path / "out")
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < rows[0]["loss"] and rows[0]["alignment"] > 0
+    before, after = (load_file(f / "model.safetensors") for f in (eighty_bands, out))
+    assert all(torch.equal(before[n], after[n]) for n in before if n.startswith("encoder."))
+    assert (out / "aligner.safetensors").exists()
