@@ -14,7 +14,8 @@ from auscult.evaluate import runs as records
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.report_page import numbers
 from auscult.evaluate.results import sections
-from auscult.evaluate.results_analysis import contrast
+from auscult.evaluate.results_analysis import Family, contrast
+from auscult.evaluate.results_sweeps import LADDERS, rungs
 from auscult.evaluate.runs import Run, distinct, figures, read, runs_in
 
 WORDS = {"kimi_edits": 1.0, "kimi_length": 4.0, "per_utterance": 0.25}
@@ -159,3 +160,20 @@ def test_the_command_that_repeats_a_run_is_taken_by_the_command_line(
     assert cli.main(shlex.split(made.command)[1:]) == 0
     assert found["suite"] == "gym" and found["model"] == "nano"
     assert replace(found["protocol"], suite=found["suite"]) == made.protocol
+
+
+def test_noise_and_silence_before_a_sound_are_drawn_as_curves_in_order():
+    names = ("pink_20db", "pink_0db", "pink_10db", "white_20db", "position_before_0.5s",
+             "position_before_1s", "position_around_1s")  # fmt: skip
+    runs = {name: run(SILENT, corruption=name) for name in names} | {"clean": run(FULL)}
+    family = Family(model="auscult/nano", base=Protocol(suite="gym"), runs=runs)
+    noise, position = (rungs(ladder, family, "clean") for ladder in LADDERS)
+    assert {k: [x for x, _ in points] for k, points in noise.items()} == {"pink": [0, 10, 20]}
+    # The sound as it is has no silence added, and no finite ratio of noise.
+    assert {k: [x for x, _ in points] for k, points in position.items()} == {
+        "position before": [0, 0.5, 1]
+    }
+    assert position["position before"][0][1].mean > position["position before"][1][1].mean
+    (spoilt,) = [s for s in sections(list(runs.values())) if s.title == "gym: spoilt sound"]
+    pictures = [p.name for block in spoilt.blocks if isinstance(block, list) for p in block]
+    assert len(pictures) == 3 and "noise" in pictures[1] and "position" in pictures[2]

@@ -133,9 +133,10 @@ def selectors(name: str, title: str, found: Sequence[Curve], unit: str) -> Pictu
 
 
 def strengths(
-    name: str, title: str, found: Mapping[str, Sequence[tuple[float, Estimate]]], unit: str
-) -> Picture:
-    """Score against strength of the contrast, with bands."""
+    name: str, title: str, found: Mapping[str, Sequence[tuple[float, Estimate]]], unit: str,
+    x: str = "strength",
+) -> Picture:  # fmt: skip
+    """Score against how much of something there is, with bands."""
     scale, words = axis_words(unit)
     drawn = [
         Line(
@@ -145,9 +146,7 @@ def strengths(
         )
         for i, (label, points) in enumerate(found.items())
     ]  # fmt: skip
-    return base.lines(
-        name, title, drawn, labels=("strength", f"{words}, 95 % band"), size=(7.6, 3.6)
-    )
+    return base.lines(name, title, drawn, labels=(x, f"{words}, 95 % band"), size=(7.6, 3.6))
 
 
 def spectrogram(name: str, title: str, row: Row, thought: str, answer: str) -> Picture | None:

@@ -1,9 +1,12 @@
 """Selectors, audio-aware decoding, spoilt sound, voices and languages on the results page."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auscult.audio.corrupt import SNRS_DB
 from auscult.evaluate import results_analysis as about
 from auscult.evaluate import results_plots as plots
 from auscult.evaluate.paired import holm
@@ -244,6 +247,59 @@ READ: Mapping[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Spoilt sound of which there is more or less. `clean`: where the sound as it is stands on it,
+    nan where it has no place (no noise is no finite ratio)."""
+
+    title: str
+    x: str
+    kinds: tuple[str, ...]
+    number: re.Pattern[str]
+    clean: float
+
+
+LADDERS = (
+    Ladder(
+        title="noise", x="signal over noise, dB", kinds=tuple(SNRS_DB),
+        number=re.compile(r"_(-?[\d.]+)db$"), clean=math.nan,
+    ),
+    Ladder(
+        title="position", x="silence added, s", kinds=("position_before", "position_after"),
+        number=re.compile(r"_([\d.]+)s$"), clean=0.0,
+    ),
+)  # fmt: skip
+"""Corruptions that are drawn as curves where at least three points of one kind were run."""
+
+
+def rungs(ladder: Ladder, f: Family, clean: str) -> dict[str, list[tuple[float, Estimate]]]:
+    """Kind -> (how much, score), in order; kinds with fewer than three points are left out."""
+    found: dict[str, list[tuple[float, Estimate]]] = {}
+    for kind in ladder.kinds:
+        points = [
+            (float(match[1]), strict(run))
+            for name, run in f.runs.items()
+            if name.startswith(kind) and (match := ladder.number.fullmatch(name[len(kind) :]))
+        ]
+        if clean in f.runs and math.isfinite(ladder.clean):
+            points.append((ladder.clean, strict(f.runs[clean])))
+        if len(points) > 2:
+            found[kind.replace("_", " ")] = sorted(points, key=lambda p: p[0])
+    return found
+
+
+def _curves(suite: str, some: Sequence[Family], clean: str, unit: str) -> list[Picture]:
+    return [
+        plots.strengths(
+            plots.slug(suite, ladder.title, f.model, str(i)), f"{f.label}: {ladder.title}", lines,
+            unit, ladder.x,
+        )
+        for i, f in enumerate(some)
+        for ladder in LADDERS
+        if (lines := rungs(ladder, f, clean))
+    ]  # fmt: skip
+
+
 def sweep(suite: str, runs: Sequence[Run], study: str) -> Section | None:
     """Score by corruption, voice or language, against the suite as it is."""
     kind, (title, word, read) = KINDS[study], READ[study]
@@ -260,6 +316,7 @@ def sweep(suite: str, runs: Sequence[Run], study: str) -> Section | None:
         )
         for i, f in enumerate(some)
     ]  # fmt: skip
+    pictures += _curves(suite, some, kind.reference, unit)
     return Section(
         title=f"{suite}: {title}",
         read=f"{read} The dashed line is `{kind.reference}`. {HOLM}",
