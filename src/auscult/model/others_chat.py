@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers.processing_utils import ProcessorMixin
 
+from auscult.audio.mel import N_MELS
 from auscult.model.encoder import PAD_FRAMES, pooled_frames
 from auscult.model.processor import StepAudio2Processor, plain_ids
 
@@ -71,6 +72,7 @@ class OtherProcessor(StepAudio2Processor):
             )
         self._around: tuple[int, int, int] = (ids[0], ids[1], ids[2])
         self.end_of_turn: int = ids[3]
+        self.n_mels = N_MELS
         self.source = None if source is None else Path(source)
 
     def token_ids(self, text: str, frames: Sequence[int]) -> list[int]:

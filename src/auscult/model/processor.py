@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
 
 from auscult.audio.mel import N_MELS, frame_count, log_mel
+from auscult.model.clips import as_clip, many, sounds_of
 from auscult.model.encoder import audio_tokens
 from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE, EOT
 from auscult.types import Audio, Turn
@@ -108,25 +110,102 @@ class StepAudio2Processor(ProcessorMixin):
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
-        text: str | Sequence[str],
-        audio: Sequence[Audio] | Sequence[Sequence[Audio]] | None = None,
+        text: str | Sequence[str] | None = None,
+        audio: Any = None,
+        images: Any = None,
+        videos: Any = None,
         *,
-        return_tensors: str = "pt",
+        sampling_rate: int | None = None,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        padding_side: str = "left",
+        return_tensors: str | None = "pt",
+        **kwargs: Any,
     ) -> BatchFeature:
-        """A left-padded batch: input_ids, attention_mask and, with sound, input_features [C, M, L]
-        and feature_lengths [C]. `audio` is a list of clips for one text, or one list per text."""
-        if return_tensors != "pt":
-            raise ValueError(f"return_tensors is {return_tensors!r}; only 'pt' is made here")
-        texts = [text] if isinstance(text, str) else list(text)
-        if audio is None:
-            audio = [] if isinstance(text, str) else [[] for _ in texts]
-        rows: Any = [audio] if isinstance(text, str) else audio
+        """A padded batch: input_ids, attention_mask and, with sound, input_features [C, M, L] and
+        feature_lengths [C].
+
+        `audio`: one clip, a flat list of clips that the placeholders of the texts take in order, or
+        a list per text; a clip in any form of `clips.as_clip`. `padding`: True (to the longest), or
+        "max_length" with `max_length`, on `padding_side`. `return_tensors`: "pt", "np", or None for
+        lists of ids. What the three nested dicts `text_kwargs`, `audio_kwargs` and `common_kwargs`
+        hold counts as if it stood beside them. Raises `ValueError` for what this model cannot see
+        and for what it would have to drop.
+        """
+        nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("text", "audio", "common")]
+        inner = {name: value for some in nested for name, value in some.items()}
+        if inner:
+            whole: dict[str, Any] = {
+                "sampling_rate": sampling_rate, "padding": padding, "max_length": max_length,
+                "padding_side": padding_side, "return_tensors": return_tensors,
+            }  # fmt: skip
+            return self(text, audio, images, videos, **whole | kwargs | inner)
+        _refuse(images, videos, kwargs)
+        texts = [text] if isinstance(text, str) else list(text or ())
+        if not texts:
+            raise ValueError(f"no text came; write one {AUDIO_PATCH} for each clip at least")
+        rows = self._clips_by_text(texts, audio, sampling_rate)
         mels = [[self.features(clip) for clip in row] for row in rows]
         ids = [
             self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)
         ]
+        width = _width(ids, padding, max_length)
         flat = [m for row in mels for m in row]
-        return BatchFeature(pad_batch(ids, flat, special_id(self.tokenizer, "pad") or 0))
+        pad = special_id(self.tokenizer, "pad") or 0
+        batch: dict[str, Any] = dict(pad_batch(ids, flat, pad, width, padding_side))
+        if return_tensors is None:
+            batch["attention_mask"] = batch["attention_mask"].tolist()
+            batch["input_ids"] = batch["input_ids"].tolist()
+        return BatchFeature(batch, tensor_type="np" if return_tensors == "np" else None)
+
+    def _clips_by_text(self, texts: Sequence[str], audio: Any, rate: int | None) -> list[list[Any]]:
+        """The clips of each text. A flat list is dealt out by the placeholders."""
+        if audio is None:
+            return [[] for _ in texts]
+        given = list(audio) if many(audio) else [audio]
+        if any(many(some) for some in given):
+            if len(given) != len(texts):
+                raise ValueError(
+                    f"{len(given)} lists of clips came with {len(texts)} texts; give a list for "
+                    "each text, an empty one where there is no sound"
+                )
+            return [[as_clip(x, rate) for x in some] for some in given]
+        clips = [as_clip(x, rate) for x in given]
+        counts = [plain_ids(self.tokenizer, text).count(self._around[1]) for text in texts]
+        if sum(counts) != len(clips):
+            raise ValueError(
+                f"the texts hold {sum(counts)} {AUDIO_PATCH} placeholders but {len(clips)} clips "
+                "came with them; write one placeholder per clip"
+            )
+        ends = np.cumsum(counts).tolist()
+        return [clips[end - n : end] for end, n in zip(ends, counts, strict=True)]
+
+    def apply_chat_template(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, conversation: Any, chat_template: str | None = None, *, tokenize: bool = False,
+        return_dict: bool = False, return_tensors: str | None = "pt",
+        processor_kwargs: dict[str, Any] | None = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """The conversation as text, or with `tokenize` as what the model reads, its sound included.
+
+        A part {"type": "audio"} may hold an array ("audio"), a path ("path", "url", "audio") or
+        base64 ("base64"); {"type": "input_audio"} is OpenAI's. `return_dict=False` gives the ids
+        alone. Raises `ValueError` for URLs and for parts that this model cannot be shown.
+        """
+        batched = bool(conversation) and isinstance(conversation[0], list | tuple)
+        heard = [sounds_of(one) for one in (conversation if batched else [conversation])]
+        messages = [some for some, _ in heard]
+        settings = {n: kwargs.pop(n) for n in tuple(kwargs) if n in _CALL} | (
+            processor_kwargs or {}
+        )
+        found: Any = super().apply_chat_template(
+            messages if batched else messages[0], chat_template, tokenize=False, **kwargs
+        )
+        if not tokenize:
+            return found
+        texts = found if batched else [found]
+        whole: dict[str, Any] = {"return_tensors": return_tensors} | settings
+        batch = self(list(texts), [clips for _, clips in heard], **whole)
+        return batch if return_dict else batch["input_ids"]
 
     @property
     def model_input_names(self) -> list[str]:
@@ -154,16 +233,54 @@ def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return out, lengths
 
 
+_CALL = frozenset(
+    {
+        "padding", "max_length", "padding_side", "sampling_rate", "text_kwargs", "audio_kwargs",
+        "common_kwargs", "truncation",
+    }
+)  # fmt: skip
+"""Settings of a call that may stand among those of the template."""
+
+
+def _refuse(images: Any, videos: Any, kwargs: dict[str, Any]) -> None:
+    """Raises `ValueError` for what would be dropped in silence."""
+    for name, value in (("images", images), ("videos", videos)):
+        if value is not None:
+            raise ValueError(f"{name} came, but this model hears and does not see")
+    if kwargs.pop("truncation", None):
+        raise ValueError("truncation would cut through sound; shorten the clip or the text")
+    for name in ("add_special_tokens", "return_attention_mask", "return_token_type_ids"):
+        kwargs.pop(name, None)  # nothing is added, and the mask is always there
+    if kwargs:
+        raise TypeError(f"unknown setting {', '.join(kwargs)} of StepAudio2Processor")
+
+
+def _width(ids: Sequence[Sequence[int]], padding: bool | str, max_length: int | None) -> int:
+    """Tokens of a padded row."""
+    longest = max(len(row) for row in ids)
+    if padding == "max_length":
+        if max_length is None or max_length < longest:
+            raise ValueError(
+                f"a row has {longest} tokens and max_length is {max_length}; make it at least that"
+            )
+        return max_length
+    if padding in (False, "do_not_pad") and any(len(row) != longest for row in ids):
+        raise ValueError("rows of different lengths make no batch without padding; padding=True")
+    return longest
+
+
 def pad_batch(
-    ids: Sequence[Sequence[int]], mels: Sequence[Tensor], pad_id: int
-) -> dict[str, Tensor]:
-    """Token rows padded on the left, with their mask, and the sound of all rows."""
-    width = max(len(row) for row in ids)
+    ids: Sequence[Sequence[int]], mels: Sequence[Tensor], pad_id: int, width: int = 0,
+    side: str = "left",
+) -> dict[str, Tensor]:  # fmt: skip
+    """Token rows padded to `width` (0 = the longest), with their mask, and the sound of all."""
+    width = width or max(len(row) for row in ids)
     input_ids = torch.full((len(ids), width), pad_id)
     mask = torch.zeros(len(ids), width, dtype=torch.long)
     for i, row in enumerate(ids):
-        input_ids[i, width - len(row) :] = torch.tensor(row)
-        mask[i, width - len(row) :] = 1
+        inside = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+        input_ids[i, inside] = torch.tensor(row, dtype=torch.long)
+        mask[i, inside] = 1
     batch = {"input_ids": input_ids, "attention_mask": mask}
     if mels:
         batch["input_features"], batch["feature_lengths"] = pad_features(mels)
