@@ -1,5 +1,9 @@
 """The model against its oracles: Whisper's encoder, Qwen2's decoder, itself one by one."""
 
+import copy
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -293,3 +297,47 @@ def test_the_loss_follows_a_trainer_that_accumulates(
     shared = model(**batch, labels=batch["input_ids"], num_items_in_batch=1000).loss
     n = batch["input_ids"].shape[1] - 1
     torch.testing.assert_close(shared, mean * n / 1000, rtol=1e-3, atol=1e-4)
+
+
+def test_states_and_attentions_are_given_and_tuples_on_request(model, processor, clips):
+    batch = batch_of(processor, conversations(clips))
+    out = model(**batch, output_hidden_states=True)
+    layers = model.config.text_config.num_hidden_layers
+    assert len(out.hidden_states) == layers + 1
+    torch.testing.assert_close(model.lm_head(out.hidden_states[-1]), out.logits)
+    plain = model(**batch, return_dict=False)
+    assert isinstance(plain, tuple) and torch.equal(plain[0], out.logits)
+    assert model.get_decoder() is model.model
+
+
+def test_a_patch_that_the_model_wrote_itself_does_not_end_a_batch(model, processor, clips):
+    batch = batch_of(processor, conversations(clips))
+    first = model(**batch, use_cache=True)
+    patch = torch.full((len(batch["input_ids"]), 1), model.config.audio_patch_token_id)
+    again = model(input_ids=patch, past_key_values=first.past_key_values)
+    assert torch.isfinite(again.logits).all()
+    with pytest.raises(ValueError, match="<audio_patch> tokens but the audio gives 0"):
+        model(input_ids=patch)
+
+
+def test_clips_and_lengths_must_be_as_many():
+    # In a process of its own: the checks of shapes that run in tests would speak first.
+    code = (
+        "import torch; from auscult.model import StepAudio2EncoderConfig as C\n"
+        "from auscult.model.encoder import AudioEncoder\n"
+        "e = AudioEncoder(C(n_mels=8, n_audio_state=8, n_audio_head=2, n_audio_layer=1))\n"
+        "e(torch.zeros(2, 8, 102), torch.tensor([102]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ValueError: 2 clips came with 1 lengths" in done.stderr
+
+
+def test_the_encoder_can_live_on_disk(model, processor, clips, tmp_path):
+    from accelerate import disk_offload
+
+    batch = batch_of(processor, conversations(clips))
+    with torch.no_grad():
+        expected = model(**batch).logits
+        copied = copy.deepcopy(model)
+        disk_offload(copied.encoder, tmp_path, execution_device=torch.device("cpu"))
+        torch.testing.assert_close(copied(**batch).logits, expected)

@@ -86,6 +86,10 @@ class StepAudio2Config(PreTrainedConfig):
         """Rows of the embedding, padding rows included."""
         return self.text_config.vocab_size
 
+    @vocab_size.setter
+    def vocab_size(self, value: int) -> None:
+        self.text_config.vocab_size = value
+
     @property
     def hidden_size(self) -> int:
         """Width of the decoder; some libraries ask the top-level config for it."""

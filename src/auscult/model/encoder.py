@@ -111,6 +111,10 @@ class AudioEncoder(nn.Module):
                 f"features of {mel.shape[1]} mel bins came to an encoder of "
                 f"{self.conv1.in_channels}; processor and model must agree on n_mels"
             )
+        if len(mel) != len(frames):
+            raise ValueError(
+                f"{len(mel)} clips came with {len(frames)} lengths; give one length for each clip"
+            )
         limit = self.positional_embedding.num_embeddings
         if mel.shape[-1] > 2 * limit:
             raise ValueError(
@@ -119,7 +123,8 @@ class AudioEncoder(nn.Module):
             )
         x = F.gelu(self.conv1(mel)) * _valid(frames, mel.shape[-1])[:, None]
         x = F.gelu(self.conv2(x)).transpose(1, 2)
-        x = x + self.positional_embedding.weight[: x.shape[1]]
+        # Called and not indexed: what moves weights on demand hooks into the call.
+        x = x + self.positional_embedding(torch.arange(x.shape[1], device=x.device))
         mask = _valid((frames - PAD_FRAMES + 1) // 2, x.shape[1])
         for block in self.blocks:
             x = block(x, mask)

@@ -16,6 +16,7 @@ from transformers.modeling_outputs import (
     CausalLMOutputWithPast,
     TokenClassifierOutput,
 )
+from transformers.utils.generic import can_return_tuple
 
 from auscult.model.config import StepAudio2Config
 from auscult.model.encoder import Adaptor, AudioEncoder, audio_tokens
@@ -46,6 +47,10 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.model.embed_tokens = value  # pyright: ignore[reportAttributeAccessIssue]
+
+    def get_decoder(self) -> nn.Module:
+        """The Qwen2 stack alone."""
+        return self.model
 
     def freeze_encoder(self) -> None:
         """The encoder never learns after pretraining (paper section 2)."""
@@ -107,12 +112,19 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("pass input_ids or inputs_embeds; neither came")
-            inputs_embeds = self.embed(input_ids, input_features, feature_lengths)
+            cache = kwargs.get("past_key_values")
+            if input_features is None and cache is not None and cache.get_seq_length() > 0:
+                # A patch that the model wrote itself is a word like others: it has no sound.
+                embeds: Tensor = self.model.embed_tokens(input_ids)
+            else:
+                embeds = self.embed(input_ids, input_features, feature_lengths)
+        else:
+            embeds = inputs_embeds
         if position_ids is None and attention_mask is not None and attention_mask.ndim == 2:
             positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
-            position_ids = positions[:, -inputs_embeds.shape[1] :]
+            position_ids = positions[:, -embeds.shape[1] :]
         return self.model(
-            inputs_embeds=inputs_embeds,
+            inputs_embeds=embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             **kwargs,
@@ -130,6 +142,7 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -160,7 +173,13 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
                 logits=logits, labels=labels, vocab_size=logits.shape[-1],
                 num_items_in_batch=num_items_in_batch,
             )  # fmt: skip
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=out.past_key_values)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=out.past_key_values,
+            hidden_states=out.hidden_states,
+            attentions=out.attentions,
+        )
 
     def prepare_inputs_for_generation(
         self, input_ids: Tensor, *args: Any, **kwargs: Any
@@ -199,6 +218,7 @@ class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
         self.score = nn.Linear(config.hidden_size, 1)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -208,7 +228,9 @@ class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
         **kwargs: Any,
     ) -> TokenClassifierOutput:
         """Values [B, T, 1] as `logits`, the name that `transformers` gives a per-token head."""
-        states = self.body(
-            input_ids, input_features, feature_lengths, attention_mask, **kwargs
-        ).last_hidden_state
-        return TokenClassifierOutput(logits=self.score(states))
+        out = self.body(input_ids, input_features, feature_lengths, attention_mask, **kwargs)
+        return TokenClassifierOutput(
+            logits=self.score(out.last_hidden_state),
+            hidden_states=out.hidden_states,
+            attentions=out.attentions,
+        )
