@@ -1,6 +1,8 @@
 """Sound in every form that people have it reaches the model as the same clip."""
 
 import base64
+import re
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from fixture_recordings import coded, tone
 from auscult.audio.io import read_encoded
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.clips import as_clip, sounds_of
+from auscult.model.weights import locate
 
 WAV = coded("WAV", "FLOAT")
 CLIP = read_encoded(WAV, "a tone")
@@ -159,3 +162,15 @@ def test_settings_of_other_processors_are_taken_or_refused(processor: StepAudio2
         processor(["Hello", "Hello there"], padding=False)
     with pytest.raises(TypeError, match="unknown setting volume"):
         processor("Hello", volume=3)
+
+
+def test_the_example_of_the_readme_runs_as_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "model.generate" in c]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.wav").write_bytes(WAV)
+    code = textwrap.dedent(code).replace("path/to/Step-Audio-R1", str(locate("nano")))
+    exec(code, {})
+    assert "</think>" in capsys.readouterr().out
