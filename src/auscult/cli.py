@@ -47,6 +47,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "a nano model with random weights, or with Whisper's ear",
     ),
     "align": ("auscult.ear.commands:align", "ear and adaptor learn to name what they hear"),
+    "spell": ("auscult.ear.commands:spell", "what an aligned ear spells in held-out sound"),
     "probe": ("auscult.ear.commands:probe", "what an ear carries, read by small readers"),
     "pretrain": (
         "auscult.train.commands:pretrain",

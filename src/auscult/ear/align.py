@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from auscult.ear.lessons import MARKS, Lesson, lesson
+from auscult.ear.lessons import ABOUT, MARKS, Lesson, lesson
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.encoder import audio_tokens
 from auscult.model.processor import pad_features, plain_ids
@@ -42,6 +42,7 @@ class Align:
     heads: Rate = Rate(peak=1e-3, warmup=100)
     alone: int = 300
     marks: float = 0.2  # weight of the classes of whole clips
+    about: float = 0.5  # weight of the words that one task listens for
     lessons: tuple[str, ...] = ()  # only these; () = all
     weight_decay: float = 0.01
     seed: int = 0
@@ -56,6 +57,8 @@ class Clips:
     features: Float[Tensor, "C M L"]
     lengths: Int[Tensor, " C"]
     words: Int[Tensor, "C S"]
+    tasks: Int[Tensor, " C"]
+    about: Int[Tensor, "C S2"]
     marks: dict[str, Int[Tensor, " C"]]
 
 
@@ -78,15 +81,41 @@ def mark_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> dict
     return out
 
 
+def about_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> Tensor:
+    """Cross-entropy of the set of words that a task listens for, summed over the clips with one."""
+    rows = clips.tasks >= 0
+    if aligner.about is None or not rows.any():
+        return x.new_zeros(())
+    valid = torch.arange(x.shape[1])[None] < counts[:, None]
+    scores = aligner.about(x[rows], valid[rows], clips.tasks[rows]).float()
+    words = clips.about[rows]
+    wanted = torch.zeros_like(scores).scatter_add_(
+        1, words.clamp(min=0), (words >= 0).to(scores.dtype)
+    )
+    wanted = (wanted > 0).to(scores.dtype)
+    return F.cross_entropy(scores, wanted / wanted.sum(1, keepdim=True), reduction="sum")
+
+
+def _ids(texts: list[str], processor: StepAudio2Processor) -> Tensor:
+    """Texts as rows of ids, -1 behind their end."""
+    rows = [plain_ids(processor.tokenizer, text) if text else [] for text in texts]
+    out = torch.full((len(rows), max(1, *map(len, rows))), -1)
+    for row, values in zip(out, rows, strict=True):
+        row[: len(values)] = torch.tensor(values, dtype=torch.long)
+    return out
+
+
 def clips_of(lessons: list[Lesson], processor: StepAudio2Processor) -> Clips:
     """Lessons as one batch."""
     features, lengths = pad_features([processor.features(one.clip) for one in lessons])
-    ids = [plain_ids(processor.tokenizer, one.words) if one.words else [] for one in lessons]
-    words = torch.full((len(ids), max(1, *map(len, ids))), -1)
-    for row, values in zip(words, ids, strict=True):
-        row[: len(values)] = torch.tensor(values, dtype=torch.long)
-    marks = {name: torch.tensor([one.marks.get(name, -1) for one in lessons]) for name in MARKS}
-    return Clips(features=features, lengths=lengths, words=words, marks=marks)
+    return Clips(
+        features=features,
+        lengths=lengths,
+        words=_ids([one.words for one in lessons], processor),
+        tasks=torch.tensor([ABOUT.index(one.task) if one.task else -1 for one in lessons]),
+        about=_ids([one.about for one in lessons], processor),
+        marks={name: torch.tensor([one.marks.get(name, -1) for one in lessons]) for name in MARKS},
+    )
 
 
 class LessonStream(Dataset[list[Clips]]):
@@ -125,21 +154,29 @@ def _step(
         x, counts = vectors_of(model, clips)
         loss, counted = word_loss(aligner.word_logits(x), counts, clips.words)
         marks = mark_loss(aligner, x.float(), counts, clips)
+        about = about_loss(aligner, x.float(), counts, clips)
     words = (loss * counted).sum()
     whole = words + config.marks * sum(marks.values(), words.new_zeros(()))
+    whole = whole + config.about * about
     (whole / config.batch_size).backward()
     rate = config.heads.at(number, config.steps)
     ear = 0.0 if number < config.alone else config.encoder.at(number - config.alone, config.steps)
     norms = learner.update({"encoder": ear, "adapter": rate, "aligner": rate})
     known = {name: float((clips.marks[name] >= 0).sum()) for name in MARKS}
     sums = dist.totals(
-        {"words": float(words.detach()), "counted": float(counted.sum())}
+        {
+            "words": float(words.detach()),
+            "counted": float(counted.sum()),
+            "about": float(about.detach()),
+            "asked": float((clips.tasks >= 0).sum()),
+        }
         | {name: float(marks[name].detach()) if name in marks else 0.0 for name in MARKS}
         | {f"{name}_n": n for name, n in known.items()}
     )
     means = {name: sums[name] / max(1.0, sums[f"{name}_n"]) for name in MARKS}
     return {
         "loss": sums["words"] / max(1.0, sums["counted"]), "counted": sums["counted"],
+        "about": sums["about"] / max(1.0, sums["asked"]),
         **means, "grad_norm": norms["encoder"], "lr": ear,
     }  # fmt: skip
 
@@ -154,7 +191,7 @@ def align(config: Align, source: Path, out: Path) -> Path:
     torch.manual_seed(config.seed)
     classes = {name: count(bank("train")) for name, count in MARKS.items()}
     width = model.config.audio_encoder_config.llm_dim
-    aligner = Aligner(width, model.config.vocab_size, classes).to(dist.device())
+    aligner = Aligner(width, model.config.vocab_size, classes, len(ABOUT)).to(dist.device())
     parts: dict[str, nn.Module] = {
         "encoder": model.encoder, "adapter": model.adapter, "aligner": aligner
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`auscult align | probe`."""
+"""`auscult align | spell | probe`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,10 @@ from auscult.ear.align import Align
 from auscult.ear.align import align as align_stage
 from auscult.ear.lessons import LESSONS
 from auscult.ear.probes import PROBES, open_ear, run_probes, table
+from auscult.ear.spelling import SHIFT_S, spelling_table
+from auscult.ear.spelling import spell as spell_all
+from auscult.model.weights import open_model
+from auscult.train.alignment import ALIGNER, open_aligner
 from auscult.train.run import write_whole
 
 
@@ -56,6 +60,29 @@ def align(
         machine = replace(base.machine, checkpoint_minutes=options.checkpoint_minutes)
         given["machine"] = machine
     print(align_stage(replace(base, **given), source, out))
+
+
+def spell(source: Path, *, n: int = 200, out: Path | None = None) -> None:
+    """What an aligned ear spells in held-out sound: notes, digits, phrases, strokes. Each cell: per
+    cent as made / behind a second of silence. Needs `make real-sound`.
+
+    Args:
+        source: folder that `auscult align` wrote.
+        n: most held-out clips of each test.
+        out: a file for the table.
+    """
+    if not (source / ALIGNER).is_file():
+        raise ValueError(f"{source} holds no {ALIGNER}; give a folder that `auscult align` wrote")
+    torch.set_num_threads(1)
+    model, processor = open_model(source, device="cpu")
+    heads = open_aligner(source, model.config.hidden_size, model.config.vocab_size).eval()
+    text = spelling_table(
+        spell_all(model, heads, processor, n=n),
+        spell_all(model, heads, processor, n=n, shift_s=SHIFT_S),
+    )
+    print(text)
+    if out is not None:
+        write_whole(out, text + "\n")
 
 
 def probe(

@@ -4,9 +4,9 @@ Nano's tokenizer is a byte-level BPE with Qwen2's splitting rule, so `<think>` a
 ordinary text in it, as they are in Step-Audio-R1, and any Unicode question can be written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 EOT, BOT = "<|EOT|>", "<|BOT|>"
@@ -47,8 +47,14 @@ _QWEN2_SPLIT = (
 )
 
 
-def train_nano_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most `vocab_size` tokens, specials included. Deterministic."""
+def train_nano_tokenizer(
+    texts: Iterable[str], vocab_size: int, whole: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocab_size` tokens, specials included. Deterministic.
+
+    `whole`: words that are one token each, with and without a space before them, though the
+    splitting rule would part them ("F#4").
+    """
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
         [
@@ -58,12 +64,14 @@ def train_nano_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTok
     )
     core.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=vocab_size - 2 * len(whole),
         special_tokens=list(NANO_SPECIALS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
+    core.add_tokens([AddedToken(f" {word}", normalized=False) for word in whole])
+    core.add_tokens([AddedToken(word, single_word=True, normalized=False) for word in whole])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         eos_token=EOT,

