@@ -142,7 +142,10 @@ class Decoder:
             try:
                 with self._file() as sound:
                     _pass_over(sound, at)
-                    while len(block := sound.read(step, dtype="float32", always_2d=True)):
+                    # Never past the end: a decoder that looks there for one more frame raises at
+                    # what stands behind the sound (a tag), and its last samples are lost.
+                    end = int(sound.frames)
+                    while len(block := sound.read(min(step, end - at), "float32", always_2d=True)):
                         at += len(block)
                         yield block if channel is None else block[:, channel : channel + 1]
                 return
