@@ -136,6 +136,16 @@ def without_statement(data: bytes) -> bytes:
     return b"".join(mp3_frames(data)[1:])
 
 
+def odd_id3(size: int) -> bytes:
+    """A tag whose length is written in bytes of eight bits, against the standard."""
+    return b"ID3\x03\0\0" + struct.pack(">I", size) + b"\0" * size
+
+
+def cover(size: int) -> bytes:
+    """A tag with a picture."""
+    return id3(size)[:10] + b"APIC" + np.random.default_rng(0).bytes(size - 4)
+
+
 def ape_tag() -> bytes:
     item = struct.pack("<II", 4, 0) + b"Title\0Tone"
     tail = b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 0) + b"\0" * 8

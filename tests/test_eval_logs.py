@@ -1,5 +1,6 @@
 """Logs that were cut: named, passed over, set aside; never the end of everything else."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,27 @@ def test_a_cut_log_is_named_with_what_to_do(share: float, log: bytes, tmp_path):
     for reader in (read, header_of, runs_in, results):
         with pytest.raises(BadFile, match=r"cut\.eval is cut or damaged .*auscult eval"):
             reader(file)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "git-LFS pointer.*git lfs pull"),
+     (b"<!DOCTYPE html>", "web page.*download it again")],
+)  # fmt: skip
+def test_what_is_no_log_is_named_with_a_remedy(data: bytes, said: str, tmp_path):
+    file = tmp_path / "no.eval"
+    file.write_bytes(data)
+    for reader in (read, header_of, runs_in, results):
+        with pytest.raises(BadFile, match=rf"no\.eval is a {said}"):
+            reader(file)
+
+
+def test_a_log_overwritten_anywhere_is_read_or_named(log: bytes, tmp_path):
+    file = tmp_path / "bad.eval"
+    for at in range(0, len(log) - 64, max(1, len(log) // 40)):
+        file.write_bytes(log[:at] + b"\xff" * 64 + log[at + 64 :])
+        with suppress(BadFile):
+            header_of(file)
 
 
 def test_a_cut_log_is_left_out_where_others_are_whole(log: bytes, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from auscult.files import KINDS, BadFile, json_lines, known, read_json, read_tex
 from auscult.model.weights import locate, open_model
 from auscult.train.data import read_kept
 from auscult.train.manifest import open_manifest
-from auscult.verify.store import read_traces
+from auscult.verify.store import query, read_traces, write
 
 SEPARATORS = "one\u2028two\u2029three\x85four\x0bfive\x1csix"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 11422654\n"
@@ -31,6 +31,9 @@ WRITERS = {
     "plain": lambda text: text.encode(),
     "with a byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
     "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "utf-16 without a mark, high byte first": lambda text: text.encode("utf-16-be"),
+    "utf-32": lambda text: text.encode("utf-32"),
     "with crlf": lambda text: text.replace("\n", "\r\n").encode(),
     "without a last end of line": lambda text: text.encode().rstrip(b"\n"),
     "with empty lines": lambda text: b"\n" + text.replace("\n", "\n \n").encode(),
@@ -82,6 +85,57 @@ def test_every_reader_says_what_a_pointer_is(reader: str, tmp_path):
     file.write_bytes(POINTER)
     with pytest.raises(ValueError, match=r"rows\.jsonl is a git-LFS pointer.*git lfs pull"):
         READERS[reader][0](file)
+
+
+BAD_LISTS = {
+    "utf-16 cut by a byte": (
+        lambda text: text.encode("utf-16")[:-1], "UTF-16 text that is cut .*iconv -c -f UTF-16"),
+    "a number without end": (
+        lambda text: (text + '{"key": ' + 5000 * "1" + "}\n").encode(), "line 2.*not JSON"),
+    "latin-1": (lambda text: b'{"key": "caf\xe9"}\n', "line.? 1.*not UTF-8.*iconv -f WINDOWS-1252"),
+    "an object over several lines": (
+        lambda text: json.dumps(json.loads(text), indent=1).encode(), r"line.? 1.*jq -c \. IN"),
+    "a parquet table": (lambda text: b"PAR1" + bytes(60), "Parquet table.*name it .parquet"),
+    "null": (lambda text: (text + "null\n").encode(), "line.? 2"),
+    "a number": (lambda text: (text + "5\n").encode(), "line.? 2"),
+    "an array": (lambda text: (text + "[1]\n").encode(), "line.? 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_LISTS)
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_names_what_is_wrong_with_a_list(reader: str, name: str, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav())
+    read, row = READERS[reader]
+    make, said = BAD_LISTS[name]
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(make(lines(row)))
+    with pytest.raises(ValueError, match=rf"(?s)rows\.jsonl.*{said}"):
+        read(file)
+
+
+def test_a_thought_that_is_no_text_is_named(tmp_path):
+    for data, said in [(POINTER, "git-LFS pointer"), ("It".encode("utf-16")[:-1], "cut or damag")]:
+        (tmp_path / "thought.txt").write_bytes(data)
+        with pytest.raises(BadFile, match=rf"thought\.txt is .*{said}"):
+            read_text(tmp_path / "thought.txt")
+    (tmp_path / "thought.txt").write_bytes("It lasts.".encode("utf-16-le"))
+    assert read_text(tmp_path / "thought.txt") == "It lasts."
+
+
+@pytest.mark.parametrize(
+    "data, said", [(POINTER, "git lfs pull"), (b"", "empty"), (b"a,b\n", "no P")]
+)
+def test_a_table_that_is_none_is_named_with_a_remedy(data: bytes, said: str, tmp_path):
+    (tmp_path / "m.parquet").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"m\.parquet is .*{said}"):
+        open_manifest(tmp_path / "m.parquet")
+
+
+def test_a_manifest_in_a_pipe_is_refused_for_it_is_read_several_times(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a pipe, and a manifest is read several times"):
+        open_manifest(tmp_path / "pipe")
 
 
 def test_a_line_that_is_no_text_names_its_number_and_the_encoding(tmp_path):
@@ -208,6 +262,42 @@ def test_a_closed_pipe_ends_with_the_exit_code_of_its_signal():
                           stderr=subprocess.PIPE)  # fmt: skip
     os.close(write)
     assert done.returncode == 141 and done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "said"),
+    [("suites >&-", 0, b""), ("--help >&-", 0, b""),
+     ("measure - <&-", 2, b"standard input is empty"),
+     ("measure nothing.wav 2>&-", 2, b"")],
+)  # fmt: skip
+def test_a_closed_stream_ends_no_verb_in_a_traceback(verb: str, code: int, said: bytes):
+    done = auscult(shell=f"{sys.executable} -m auscult {verb}")
+    assert done.returncode == code and said in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_a_list_is_checked_past_recordings_that_cannot_be_heard(capsys, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav())
+    (tmp_path / "cut.wav").write_bytes(wav()[:16_000])
+    clips = ("a.wav", "cut.wav", "none.wav", "a.wav")
+    file = tmp_path / "T.JSONL"  # a list in any case
+    file.write_text(lines(*({"clips": [clip], "thought": "It lasts 1.0 s."} for clip in clips)))
+    assert main(["check", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert "2 traces" in out and "2 of 4 traces were left out" in out
+    assert f"{file}, line 2, is left out: {tmp_path / 'cut.wav'} is truncated" in err
+    assert f"{file}, line 3, is left out: {tmp_path / 'none.wav'} is not a file" in err
+    assert main(["check", str(file), "--damaged", "any"]) == 0
+    assert "1 of 4 traces were left out" in capsys.readouterr().out
+    file.write_text(lines({"clips": ["none.wav"], "thought": "It lasts 1.0 s."}))
+    assert main(["check", str(file)]) == 2
+    assert "none of its 1 traces" in capsys.readouterr().err
+
+
+def test_half_a_character_in_a_thought_is_written_as_a_question_mark(tmp_path):
+    pytest.importorskip("duckdb")
+    trace = {"key": "k", "thought": "caf\ud800", "claims": 0}
+    write(tmp_path, {"traces": [trace]})
+    assert query(tmp_path, "SELECT thought FROM traces")[1] == [("caf?",)]
 
 
 def test_a_warning_is_one_line_and_a_damaged_file_has_a_way_round(capsys, tmp_path):

@@ -1,6 +1,7 @@
 """Recordings that people have: odd but valid ones are read whole, broken ones refused with help."""
 
 import io
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -17,12 +18,14 @@ from fixture_recordings import (
     caf_streamed,
     chunk,
     coded,
+    cover,
     flac_of_unknown_length,
     fmt,
     id3,
     level_db,
     mp3,
     mp3_frames,
+    odd_id3,
     ogg_without_end,
     pcm,
     rf64,
@@ -33,6 +36,7 @@ from fixture_recordings import (
 )
 
 from auscult.audio.io import AudioError, AudioWarning, read_audio, read_encoded, read_recording
+from auscult.audio.read.decode import Decoder
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,17 @@ WAV_STREAMED = {
     "of sox": 0x7FFFF000, "2^31 - 1": 0x7FFFFFFF, "2^31": 0x80000000, "2^32 - 1": 0xFFFFFFFF,
     "2^31 - 37": 0x7FFFFFDB, "0": 0,
 }  # fmt: skip
+
+ID3V1 = b"TAG" + b"Tone".ljust(125, b"x")
+
+
+def whole_noise() -> bytes:
+    """A FLAC of 44.1 kHz whose last block is smaller than the others."""
+    x = 0.1 * np.random.default_rng(0).standard_normal(4 * 44100)
+    out = io.BytesIO()
+    soundfile.write(out, x, 44100, format="FLAC")
+    return out.getvalue()
+
 
 VALID: dict[str, Case] = {
     **{
@@ -90,6 +105,20 @@ VALID: dict[str, Case] = {
     "large id3 before wav": Case(lambda: id3(60_000) + wav()),
     "id3 with footer before wav": Case(lambda: id3(footer=True) + wav()),
     "two id3 before wav": Case(lambda: id3(100) + id3(300) + wav()),
+    "id3 of no standard length before wav": Case(lambda: odd_id3(200) + wav()),
+    "the same, of seven bits each": Case(lambda: odd_id3(0x1234) + wav()),
+    **{
+        f"id3 and padding before {n}": Case(lambda m=m: id3(500) + b"\0" * 512 + m())
+        for n, m in {"wav": wav, "aiff": aiff, "flac": lambda: coded("FLAC")}.items()
+    },
+    "a byte order mark before wav": Case(lambda: b"\xef\xbb\xbf" + wav()),
+    "an empty line before wav": Case(lambda: b"\r\n" + wav()),
+    "two wavs joined": Case(lambda: wav() + wav(), 2),
+    "ogg vorbis chained": lossy(lambda: coded("OGG", seconds=2) + coded("OGG", seconds=3), 5),
+    "ogg vorbis chained, mono and stereo, of two rates": lossy(
+        lambda: coded("OGG") + coded("OGG", rate=44100, channels=2) + coded("OGG"), 3),
+    "ogg opus chained": lossy(
+        lambda: coded("OGG", "OPUS", seconds=2) + coded("OGG", "OPUS", seconds=3), 5, slack_db=1.2),
     "id3 before rf64": Case(lambda: id3() + coded("RF64")),
     "id3 before aiff": Case(lambda: id3() + aiff()),
     "id3 before flac": Case(lambda: id3() + coded("FLAC")),
@@ -136,7 +165,13 @@ VALID: dict[str, Case] = {
        for s in ("PCM_S8", "PCM_16", "PCM_24")},
     "flac of 6 channels": Case(lambda: coded("FLAC", channels=6)),
     "flac of unknown length": Case(flac_of_unknown_length),
+    "flac of unknown length with id3v1": Case(lambda: flac_of_unknown_length() + ID3V1),
     "flac with bytes after": Case(lambda: coded("FLAC") + b"\0" * 3000),
+    **{
+        f"flac with {n} after": Case(lambda t=t: whole_noise() + t, 4, -24.55)
+        for n, t in {"an id3v1 tag": ID3V1, "id3v1 of zeros": b"TAG" + b"\0" * 125,
+                     "an ape tag": ape_tag(), "a text": b"<html>" * 100}.items()
+    },
     "ogg vorbis": lossy(lambda: coded("OGG", "VORBIS")),
     "ogg vorbis, 44.1 kHz stereo": lossy(lambda: coded("OGG", "VORBIS", 44100, channels=2)),
     "ogg opus": lossy(lambda: coded("OGG", "OPUS"), slack_db=1.2),
@@ -160,6 +195,13 @@ VALID: dict[str, Case] = {
         + without_statement(mp3(tone(seconds=5), level=0.1)), 10, slack_s=0.2,
     ),
     "two mp3s joined": lossy(lambda: 2 * mp3(tone(seconds=2)), 4, slack_s=0.3),
+    "mp3s of two rates joined": lossy(
+        lambda: mp3(tone(seconds=3)) + mp3(tone(44100, 3), rate=44100), 6, slack_s=0.3),
+    "mp3s joined, mono and stereo": lossy(
+        lambda: mp3(tone(seconds=3)) + mp3(tone(seconds=3, channels=2)), 6, slack_s=0.3),
+    "mp3s joined with a large picture between": lossy(
+        lambda: 2 * (cover(300_000) + mp3(tone(seconds=3))), 6, slack_s=0.3),
+    "mp3 after much padding": lossy(lambda: id3() + b"\0" * 100_000 + coded("MP3")),
     "mp3 with id3": lossy(lambda: id3(5000) + coded("MP3")),
     "mp3 with id3v1 and ape tags": lossy(
         lambda: coded("MP3") + ape_tag() + b"TAG" + b"Tone".ljust(125, b"\0")
@@ -185,7 +227,7 @@ def test_odd_but_valid_recordings_are_read_whole_and_at_their_level(name: str, t
     assert abs(len(x) - case.seconds * RATE) <= max(1, case.slack_s * RATE)
     if len(x) > 100:  # resampling has its edges
         assert level_db(x) == pytest.approx(case.level_db, abs=case.slack_db)
-    assert len(read_recording(file)) == len(x)
+    assert len(read_recording(file, damaged="refuse")) == len(x)
 
 
 def test_the_table_of_valid_recordings_is_long():
@@ -242,6 +284,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
         lambda: wav(head=fmt(channels=65535, bits=8)), "65535 channels|decoded", "extract|ffmpeg"),
     "wav of nan": (lambda: bad_samples(np.nan), "3 samples that are NaN", "export it again"),
     "wav of inf": (lambda: bad_samples(np.inf), "3 samples that are NaN", "export it again"),
+    "wav behind the reply of a server": (
+        lambda: b"HTTP/1.1 200 OK\r\n\r\n" + wav(), "19 bytes that are no sound", "tail -c .20 IN"),
     "aiff, half of it": (lambda: cut(aiff(), 0.5), "of 1.00 s are missing", "--damaged any"),
     "au, half of it": (lambda: cut(au(32000), 0.5), "of 1.00 s are missing", "--damaged any"),
     "caf, half of it": (lambda: cut(coded("CAF"), 0.5), "s are missing", "--damaged any"),
@@ -287,6 +331,50 @@ def test_a_file_cut_by_a_few_bytes_is_read_and_what_is_missing_is_said(name: str
     np.testing.assert_allclose(x[:n], whole[:n], atol=1e-3)
     with pytest.raises(AudioError, match="--damaged any"):
         read_encoded(data[:-by], name, damaged="refuse")
+
+
+EARLY = {
+    "wav": lambda: wav(claims=8000, riff=8036),
+    "wav of riff length 0": lambda: wav(claims=8000, riff=0),
+    "aiff": lambda: aiff(claims=8008), "au": lambda: au(8000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_sound_behind_the_end_that_a_header_states_is_read_with_a_warning(name: str):
+    with pytest.warns(AudioWarning, match=r"more than its header says: 0\.25 of 1\.00 s"):
+        assert len(read_encoded(EARLY[name](), name)) == RATE
+
+
+@pytest.mark.parametrize("claims", [5 * 2**30 % 2**32, 0xFFFFFFFF])
+def test_a_wav_of_5_gib_has_all_its_samples(claims: int, tmp_path):
+    head = wav(head=fmt(rate=48000, channels=2), body=b"", claims=claims, riff=claims)
+    file = tmp_path / "large.wav"
+    file.write_bytes(head)
+    os.truncate(file, len(head) + 5 * 2**30)  # takes no room on the disk
+    with file.open("rb") as sound:
+        decoder = Decoder(sound, file.stat().st_size)
+        assert decoder.frames == 5 * 2**30 // 4 and decoder.lost == 0
+
+
+@pytest.mark.parametrize("tail", [b"", ID3V1])
+def test_a_flac_of_unknown_length_that_was_cut_says_so(tail: bytes):
+    data = flac_of_unknown_length()
+    with pytest.warns(AudioWarning, match="page or frame does not end the stream after 0.75 s"):
+        assert len(read_encoded(data[:-30] + tail, "cut")) == 0.75 * RATE
+
+
+def test_a_joined_recording_that_cannot_be_decoded_is_told():
+    with pytest.warns(AudioWarning, match="is truncated"):
+        assert len(read_encoded(coded("OGG") + coded("OGG")[:60], "chain")) == RATE
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.005, 0.2])
+def test_channels_that_cancel_are_told_whatever_offset_they_share(offset: float):
+    x = 0.02 * np.random.default_rng(0).standard_normal(2 * RATE)
+    data = wav(body=pcm(np.stack([x + offset, offset - x], 1)), head=fmt(channels=2))
+    with pytest.warns(AudioWarning, match="in opposite phase for 2.0 of 2.0 s"):
+        read_encoded(data, "phase")
 
 
 def test_what_is_left_of_half_a_file_is_read_when_asked_for():

@@ -108,7 +108,7 @@ def test_wrong_traces_and_wrong_sql_get_a_plain_error(folder, tmp_path, capsys):
     code, _, err = run(capsys, "traces", "SELECT 1", "--data", tmp_path)
     assert code == 2 and "auscult check traces.jsonl --out" in err
     code, _, err = run(capsys, "check", folder / "traces.jsonl", "--html", tmp_path / "x.html")
-    assert code == 2 and "takes --out only" in err
+    assert code == 2 and "takes --out and --damaged only" in err
     code, _, err = run(capsys, "check", folder / "0.wav", tmp_path / "none.txt")
     assert code == 2 and "none.txt is not a file" in err
     code, _, err = run(capsys, "check", folder / "0.wav")

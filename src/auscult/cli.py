@@ -103,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None and ARGUMENTS in os.environ:  # one of several processes of a command
         sys.argv[1:] = json.loads(os.environ[ARGUMENTS])
     args = sys.argv[1:] if argv is None else argv
+    _open_streams()
     try:
         code = _run(args)
         sys.stdout.flush()  # now, while a closed pipe can still be told from an error
@@ -111,6 +112,14 @@ def main(argv: list[str] | None = None) -> int:
             raise
         return 128 + _SIGPIPE
     return code
+
+
+def _open_streams() -> None:
+    """In place of a stream that was closed (`>&-`, `<&-`), which is None in Python, stands the null
+    device: written to in vain, and empty."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, for the whole process
 
 
 _SIGPIPE = 13

@@ -1,6 +1,6 @@
 """Files as people have them, for every verb: a path, `-`, a pipe, a process substitution.
 
-Text is UTF-8 (with or without a byte order mark) or UTF-16 with one; only "\\n" ends a line of JSON
+Text is UTF-8, or UTF-16, each with or without a byte order mark; only "\\n" ends a line of JSON
 lines, so a text may hold any other separator of Unicode. Every error names the file, the line where
 there is one, and what to do.
 """
@@ -46,6 +46,7 @@ class Kind:
     what: str
     remedy: str
     at: int = 0
+    for_text: str = ""  # the remedy where a text was expected, where it differs
 
     def fits(self, head: bytes) -> bool:
         """Does a file begin so?"""
@@ -87,7 +88,10 @@ KINDS = (
     ),
     Kind(starts=(b"%PDF",), what="a PDF document", remedy="give the file itself"),
     Kind(
-        starts=(b"PAR1",), what="a Parquet table", remedy="give a recording, not the table of them"
+        starts=(b"PAR1",),
+        what="a Parquet table",
+        remedy="give a recording, not the table of them",
+        for_text="write its rows as JSON lines, or name it .parquet where a table is taken",
     ),
 )
 """To know one more kind of file by its beginning, add a line."""
@@ -155,21 +159,46 @@ def _copy(
         raise error(f"{name} is empty (0 bytes): nothing was piped into it, or - was given twice")
 
 
+_ICONV = "`iconv -f WINDOWS-1252 -t UTF-8 IN > OUT`"
+
+
 def read_text(path: str | Path, expected: str = "a text file") -> str:
-    """The text of a file. Raises `BadFile` with the line that is no UTF-8."""
+    """The text of a file. Raises `BadFile` for what is no text, and with the line that is no
+    UTF-8."""
     with opened(path, expected) as source:
-        return _decoded(source.file.read(), source.name)
+        data = source.file.read()
+    _whole(data[:64], source.name, expected)
+    return _decoded(data, source.name)
+
+
+_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def _form(data: bytes) -> str:
+    """The coding of a text: by its mark; without one, a first letter of two bytes is UTF-16."""
+    for mark, form in _MARKS.items():
+        if data.startswith(mark):
+            return form
+    first = data[:4]
+    if len(first) == 4 and (first[::2] == b"\0\0") != (first[1::2] == b"\0\0"):
+        return "utf-16-be" if first[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
 
 
 def _decoded(data: bytes, name: str, line: int = 0) -> str:
-    form = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    form = "utf-8-sig" if line else _form(data)
     try:
         return data.decode(form)
     except UnicodeDecodeError as fault:
+        if form != "utf-8-sig":
+            raise BadFile(
+                f"{name} is {form.upper()} text that is cut or damaged at byte {fault.start}: copy "
+                f"it again, or keep what is whole by `iconv -c -f {form.upper()} -t UTF-8 IN > OUT`"
+            ) from fault
         line = line or data.count(b"\n", 0, fault.start) + 1
         raise BadFile(
             f"{name}, line {line}, is not UTF-8 text (byte 0x{data[fault.start]:02x}); save it as "
-            "UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8 IN > OUT`"
+            f"UTF-8, for example with {_ICONV}"
         ) from fault
 
 
@@ -191,7 +220,19 @@ def read_json(path: str | Path, expected: str = "a JSON file") -> Any:
 
 def _whole(head: bytes, name: str, expected: str) -> None:
     if kind := known(head):
-        raise BadFile(f"{name} is {kind.what}; expected {expected}: {kind.remedy}")
+        remedy = kind.for_text or kind.remedy
+        raise BadFile(f"{name} is {kind.what}; expected {expected}: {remedy}")
+
+
+def need_parquet(path: Path) -> None:
+    """Raises `BadFile` for a file that does not begin as a Parquet table does."""
+    with opened(path, "a Parquet table") as source:
+        head = source.file.read(64)
+    if not head.startswith(b"PAR1"):
+        kind = known(head)
+        what = kind.what if kind else "empty" if not head else "no Parquet table"
+        remedy = kind.remedy if kind else "download or write it again"
+        raise BadFile(f"{path} is {what}; expected a Parquet table: {remedy}")
 
 
 Say = Callable[[int, str], None]
@@ -215,14 +256,14 @@ def json_lines(
         source.file.seek(0)
         _whole(head, source.name, expected)
         lines: Any = source.file
-        if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            lines = source.file.read().decode("utf-16").encode().splitlines(keepends=True)
+        if _form(head) != "utf-8-sig":
+            lines = io.BytesIO(_decoded(source.file.read(), source.name).encode())
         for number, line in enumerate(lines, 1):
             if not line.strip(b"\xef\xbb\xbf \t\r\n") or (torn and not line.endswith(b"\n")):
                 continue
             try:
                 yield number, json.loads(_decoded(line, source.name, number))
-            except (json.JSONDecodeError, RecursionError, BadFile) as fault:
+            except (ValueError, RecursionError) as fault:
                 why = _why(fault, line)
                 if say is None:
                     raise BadFile(
@@ -232,10 +273,27 @@ def json_lines(
                 say(number, f"{why}; expected {expected}")
 
 
+def json_objects(
+    path: str | Path, expected: str = "one JSON object on each line"
+) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines. Raises `BadFile` for a line that holds another value."""
+    for number, value in json_lines(path, expected):
+        if not isinstance(value, dict):
+            raise BadFile(
+                f"{path}, line {number}, holds {str(value)[:40]!r}, no object; expected "
+                f"{expected}: mend or remove that line"
+            )
+        yield value
+
+
 def _why(fault: Exception, line: bytes) -> str:
     if isinstance(fault, json.JSONDecodeError):
         found = f"not JSON ({fault.msg}, column {fault.colno})"
         if line.lstrip(b"\xef\xbb\xbf \t")[:1] == b"[" and fault.pos >= len(line.rstrip()) - 3:
             found += "; a JSON array becomes lines by `jq -c '.[]' IN > OUT`"
+        if line.strip(b"\xef\xbb\xbf \t\r\n") == b"{":
+            found += "; an object over several lines becomes one by `jq -c . IN > OUT`"
         return found
-    return "nested too deep" if isinstance(fault, RecursionError) else "not UTF-8 text"
+    if isinstance(fault, BadFile):
+        return f"not UTF-8 text ({_ICONV})"
+    return "nested too deep" if isinstance(fault, RecursionError) else f"not JSON ({fault})"

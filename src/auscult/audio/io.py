@@ -8,6 +8,7 @@ by `MAX_SECONDS`, whatever a header claims; a `Recording` lies on the disk and m
 
 import io
 import math
+import re
 import tempfile
 import threading
 import warnings
@@ -36,6 +37,7 @@ Damaged = Literal["refuse", "little", "any"]
 """What to do with a recording of which a part is missing: an error; read what is there if at most
 `LITTLE` is missing or nobody knows how much; read what is there."""
 
+_SOUND = re.compile(rb"RIFF....WAVE|fLaC\x00|OggS\x00\x02|FORM....AIF[FC]", re.S)
 EXPECTED = "a wav, flac, ogg or mp3 file"
 
 
@@ -204,7 +206,7 @@ def _check_header(name: str, decoder: Decoder, longest: float) -> None:
             "the header is damaged, or extract the channels you need first"
         )
     seconds = decoder.frames / decoder.rate
-    if not decoder.layout.lost and seconds > longest:
+    if not decoder.lost and seconds > longest:
         raise AudioError(_too_long(name, f"{seconds:.0f} s", longest))
 
 
@@ -220,6 +222,12 @@ def _undecodable(source: Opened, error: soundfile.LibsndfileError) -> str:
     kind = known(source.file.read(64))
     if kind is not None:
         return f"{source.name} is {kind.what}; expected wav, flac, ogg or mp3: {kind.remedy}"
+    source.file.seek(0)
+    if (hidden := _SOUND.search(source.file.read(1 << 16))) and hidden.start():
+        return (
+            f"{source.name} cannot be decoded: {hidden.start()} bytes that are no sound stand "
+            f"before a recording; cut them off: `tail -c +{hidden.start() + 1} IN > OUT`"
+        )
     said = str(error.error_string).strip().rstrip(".")
     return (
         f"{source.name} cannot be decoded ({said}); expected wav, flac, ogg or mp3: "
@@ -254,10 +262,18 @@ def _check_samples(name: str, decoder: Decoder, survey: Survey, terms: _Terms) -
 def _check_end(name: str, decoder: Decoder, survey: Survey, damaged: Damaged) -> None:
     """Is the sound whole? If not: an error or a warning that says how much is missing."""
     here, missing = survey.frames / decoder.rate, _missing_s(decoder, survey)
+    if (promised := decoder.layout.promised) < 1:
+        warnings.warn(
+            f"{name} holds more than its header says: {promised * here:.2f} of {here:.2f} s (did "
+            "its writer end too early?); it is read up to the end of the file",
+            AudioWarning,
+            stacklevel=2,
+        )
     if missing == 0:
         return
     if math.isnan(missing):
-        what = f"{name} is truncated: its last page does not end the stream after {here:.2f} s"
+        last = f"its last page or frame does not end the stream after {here:.2f} s"
+        what = f"{name} is truncated: {last}"
         refused = damaged == "refuse"
     else:
         total = here + missing
@@ -277,9 +293,9 @@ def _told(seconds: float) -> str:
 
 def _missing_s(decoder: Decoder, survey: Survey) -> float:
     """Seconds that should be there and are not; nan where nobody knows how many."""
-    if decoder.layout.unended:
+    if math.isnan(decoder.lost):
         return math.nan
-    whole = max(survey.frames / max(1 - decoder.layout.lost, 1e-9), decoder.frames)
+    whole = max(survey.frames / max(1 - decoder.lost, 1e-9), decoder.frames)
     missing = whole - survey.frames
     return missing / decoder.rate if missing > 0.01 else 0.0
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from auscult.audio.io import read_audio, read_encoded
 from auscult.bench.question import Question, Sound
-from auscult.files import json_lines
+from auscult.files import json_objects, need_parquet
 from auscult.types import Audio
 
 Row = Mapping[str, Any]
@@ -52,8 +52,8 @@ def first_of(folder: Path, names: Sequence[str], what: str) -> Path:
 
 
 def read_lines(path: Path) -> list[Any]:
-    """The values of a file of JSON lines. Raises `BadFile` with the line that is wrong."""
-    return [row for _, row in json_lines(path)]
+    """The objects of a file of JSON lines. Raises `BadFile` with the line that is wrong."""
+    return list(json_objects(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def _table(path: Path) -> Any:
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise ValueError("Parquet files need pyarrow: pip install 'auscult[eval]'") from error
+    need_parquet(path)
     return parquet.ParquetFile(path, buffer_size=_BUFFER)
 
 

@@ -118,8 +118,9 @@ def mark(question: Question, answer: Answer) -> Mark:
     off what is wrapped around it."""
     item = told(question.extra["item"])
     right = score_answer(item, answer.text)
-    strict = max(score_answer(item, reading) for reading in readings(answer.text))
     choice = chosen_option(answer.text, item.options)
+    strict = max(score_answer(item, reading) for reading in readings(answer.text))
+    strict = max(strict, float(choice is not None and choice == item.answer))
     said = normalise(choice if choice is not None else answer.text)
     parsed = strict == 1.0 or (choice is not None if item.options else bool(said))
     return Mark(official=right, strict=strict, parsed=parsed, answer=said)

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
-from auscult.bench.wrappers import readings
+from auscult.bench.announced import denies, withdrawn
+from auscult.bench.wrappers import readings, wrapped
 
 _LETTER = re.compile(r"\(?([A-Za-z])\s*[).:]\s*(.*)", re.S)
 
@@ -24,11 +26,68 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[*`]", "", text).strip().lower()).strip(" .,!;:\"'")
 
 
+_BOTH = re.compile(
+    r"(?P<before>.+?)\s*\((?P<after>[A-Z])\)|\(?(?P<first>[A-Z])\)?\s*[-–—]\s+(?P<text>.+)"
+)
+_CUT = re.compile(
+    r"[.!]\)?\s+|\s*\n+\s*|,?\s+(?=(?:since|because|as|given|due)\b)"
+    r"|,\s+(?=(?:for|in|which|it|this|there)\b)",
+    re.I,
+)
+"""Where an explanation may begin."""
+_MOST_CUTS = 4
+_LISTED = re.compile(r"(?:^|[\n,;]\s*)\(?[A-J][.):]\s")
+"""One option after the other: a list, no explanation."""
+
+
 def chosen_option(text: str, options: Sequence[str]) -> str | None:
-    """The one option that an answer names, whatever is wrapped around it (`wrappers.readings`); the
-    reading of our strict scores. None = none, or more than one."""
-    found = (bare_option(reading, options) for reading in readings(text))
+    """The one option that an answer names, whatever is wrapped around it (`wrappers.readings`) and
+    whatever explanation follows it; the reading of our strict scores. None = none, or several."""
+    whole = [option for option in options if option.strip() == text.strip()]
+    if whole:
+        return whole[0]
+    given = [option for option in options if _plain(option) == _plain(text)]
+    if given:
+        return given[0] if len(set(given)) == 1 else None
+    found = (_option_of(reading, options) for reading in readings(text))
     return next((option for option in found if option is not None), None)
+
+
+def _option_of(text: str, options: Sequence[str]) -> str | None:
+    return bare_option(text, options) or _both(text, options) or _explained(text, options)
+
+
+def _both(text: str, options: Sequence[str]) -> str | None:
+    """ "Cat (B)", "B - Cat": letter and text, which must agree."""
+    match = _BOTH.fullmatch(text.strip())
+    if match is None:
+        return None
+    place = ord(match["after"] or match["first"]) - ord("A")
+    said = _plain(match["before"] or match["text"])
+    return options[place] if place < len(options) and _plain(options[place]) == said else None
+
+
+def _explained(text: str, options: Sequence[str]) -> str | None:
+    """The option before an explanation that names no other one and takes nothing back."""
+    for cut in islice(_CUT.finditer(text), _MOST_CUTS):
+        head, rest = text[: cut.start()], text[cut.end() :]
+        if wrapped(rest) or withdrawn(head, rest) or _LISTED.search(rest):
+            continue
+        named = (bare_option(r, options) or _both(r, options) for r in readings(head))
+        option = next((o for o in named if o is not None), None)
+        if option is not None:
+            return option if _agrees(rest, option, options) else None
+    return None
+
+
+def _agrees(rest: str, option: str, options: Sequence[str]) -> bool:
+    """Does the sentence after an answer name no other option, or the chosen one, too?"""
+    sentence = _plain(re.split(r"[.!?]\s|\n", rest)[0])
+
+    def names(other: str) -> bool:
+        return re.search(rf"(?<!\w){re.escape(_plain(other))}(?!\w)", sentence) is not None
+
+    return names(option) or not any(map(names, options))
 
 
 def bare_option(text: str, options: Sequence[str]) -> str | None:
@@ -54,3 +113,31 @@ def bare_option(text: str, options: Sequence[str]) -> str | None:
     place = ord(match[1].lower()) - ord("a")
     agrees = 0 <= place < len(options) and _plain(match[2]) == _plain(options[place])
     return options[place] if agrees else None
+
+
+_STATED = re.compile(
+    r"(?i:\b(?:answer|option|choice)\b(?: is| would be|:)*)[\s:]*\(?([A-D])"
+    r"(?=\)|\s*(?:[.,:;]|$)| (?i:is|because)\b(?! not\b| incorrect\b| wrong\b))"
+)
+_NAMED = re.compile(r"(?<!not )\(([A-D])\)|(?<![\w.'])(?<!not )([A-D])(?=[.):](?:\s|$))")
+
+
+def clear_letter(reply: str) -> str | None:
+    """Our own, stricter reading: the whole reply is a letter; or it says which letter is the answer
+    and names one; or it names only one; whatever is wrapped around it. None = none, or several."""
+    return next(filter(None, map(_clear_letter, readings(reply))), None)
+
+
+def _clear_letter(reply: str) -> str | None:
+    plain = re.sub(r"[*`\"'_\\]", "", reply).strip()
+    first, _, rest = plain.partition("\n")
+    whole = re.fullmatch(r"\(?([A-Da-d])\)?[.,:]?", first.strip())
+    if whole and not (withdrawn(first, rest) or _STATED.search(rest) or _NAMED.search(rest)):
+        return whole[1].upper()
+    if denies(reply):
+        return None
+    found = list(_STATED.finditer(plain)) or list(_NAMED.finditer(plain))
+    letters = {match[match.lastindex or 0] for match in found}
+    if len(letters) != 1 or withdrawn(letter := letters.pop(), plain[found[-1].end() :]):
+        return None
+    return letter

@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from auscult.bench.announced import denies
 from auscult.bench.files import MissingData, Row, encoded_sound, parquet_rows, text, unique
 from auscult.bench.prompts import REPORT_MAX_TOKENS
 from auscult.bench.question import Answer, Mark, Prompt, Question, Suite, Worded
@@ -143,10 +144,21 @@ def _ratio(plain: str) -> Fraction:
     return Fraction(over) / Fraction(under or 1)
 
 
+_DENIED = re.compile(r"\bnot\W{0,3}-?[0-9][0-9.,/]*\W*$", re.I)
+
+
+def stated_number(reply: str) -> Fraction | None:
+    """The last number of what is left when all wrappers are off; None = none, or one that is said
+    not to be the answer."""
+    for reading in reversed(list(readings(reply))):
+        if (number := last_number(reading)) is not None:
+            return None if denies(reading) or _DENIED.search(reading) else number
+    return None
+
+
 def mark(question: Question, answer: Answer) -> Mark:
-    """`strict`: the last number of the answer equals any reference, as numbers."""
-    numbers = (last_number(reading) for reading in readings(answer.text))
-    said = next((number for number in numbers if number is not None), None)
+    """`strict`: the number that the answer states equals any reference, as numbers."""
+    said = stated_number(answer.text)
     references = [last_number(r.split("#### ")[-1]) for r in question.answers]
     return Mark(
         official=_official(question, extract(answer.text)),

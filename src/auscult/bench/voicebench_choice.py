@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auscult.bench.announced import denies
+from auscult.bench.letters import clear_letter
 from auscult.bench.question import Answer, Mark, Question
 from auscult.bench.wrappers import readings
 
@@ -278,31 +280,6 @@ def letter_of(reply: str) -> str | None:
     return None
 
 
-_STATED = re.compile(
-    r"(?i:\b(?:answer|option|choice)\b(?: is| would be|:)*)[\s:]*\(?([A-D])"
-    r"(?=\)|\s*(?:[.,:;]|$)| (?i:is|because)\b(?! not\b))"
-)
-_NAMED = re.compile(r"(?<!not )\(([A-D])\)|(?<![\w.'])(?<!not )([A-D])(?=[.):](?:\s|$))")
-
-
-def clear_letter(reply: str) -> str | None:
-    """Our own, stricter reading: the whole reply is a letter; or it says which letter is the answer
-    and names one; or it names only one; whatever is wrapped around it. None = none, or several."""
-    return next(filter(None, map(_clear_letter, readings(reply))), None)
-
-
-def _clear_letter(reply: str) -> str | None:
-    plain = re.sub(r"[*`\"'_\\]", "", reply).strip()
-    whole = re.fullmatch(r"\(?([A-Da-d])\)?[.,:]?", plain)
-    if whole:
-        return whole[1].upper()
-    stated = set(_STATED.findall(plain))
-    if stated:
-        return stated.pop() if len(stated) == 1 else None
-    named = {a or b for a, b in _NAMED.findall(plain)}
-    return named.pop() if len(named) == 1 else None
-
-
 def mark_choice(question: Question, answer: Answer) -> Mark:
     """`openbookqa` and `mmsu`: the letter. Part "fail": no template fits, the letter was drawn."""
     found, clear = letter_of(answer.text), clear_letter(answer.text)
@@ -350,6 +327,8 @@ def clear_side(reply: str, task: str) -> int | None:
 
 def _clear_yes(reply: str) -> int | None:
     plain = re.sub(r"[*`\"'_]", "", reply).strip().lower()
+    if denies(reply) or re.search(r"\bnot\W+(?:yes|no)\b", plain):
+        return None
     said = set(re.findall(r"\b(?:answer|conclusion)(?: is)?[\s:]*(yes|no)\b", plain))
     said = said or set(re.findall(r"^(?:yes|no)\b|\b(?:yes|no)(?=\W*$)", plain))
     return _MEANS[said.pop()] if len(said) == 1 else None

@@ -6,7 +6,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from auscult.bench.suites import suite_named
 from auscult.evaluate.paired import clustered_mean
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.stats import wilson
-from auscult.files import BadFile
+from auscult.files import BadFile, known
 from auscult.types import Estimate
 
 
@@ -116,14 +116,21 @@ class LogWarning(UserWarning):
 
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
-"""What libraries raise over a file that was cut: none of it names the file."""
+"""What libraries raise over a file that was cut: none of it names the file. The decompressor's own
+`ZstdError` comes from a library of inspect's, and is told by its name."""
 
 
 @contextmanager
 def _naming(file: Path) -> Generator[None]:
     try:
         yield
-    except _BROKEN as error:
+    except Exception as error:
+        if not isinstance(error, _BROKEN) and type(error).__name__ != "ZstdError":
+            raise
+        with suppress(OSError), file.open("rb") as log:
+            kind = known(log.read(64))
+            if kind is not None and not kind.what.startswith("a ZIP"):  # a log is a ZIP archive
+                raise BadFile(f"{file} is {kind.what}; expected a log: {kind.remedy}") from error
         raise BadFile(
             f"{file} is cut or damaged ({type(error).__name__}: {str(error)[:200]}); copy it "
             "again, or remove it and run the same `auscult eval` again: what other logs hold is "

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from auscult import gym
-from auscult.files import json_lines
+from auscult.files import json_objects
 from auscult.gym import render
 from auscult.gym.base import pick
 from auscult.gym.problems import PROBLEMS, SCENE, make_problem
@@ -167,7 +167,7 @@ def read_kept(file: str) -> list[tuple[str, str]]:
     """
     if not file:
         raise ValueError("the kind 'kept' needs the file of kept replies in the mixture")
-    found = [(x["key"], x["reply"]) for _, x in json_lines(file, "a kept reply on each line")]
+    found = [(x["key"], x["reply"]) for x in json_objects(file, "a kept reply on each line")]
     if not found:
         raise ValueError(f"{file} holds no reply: every sample was rejected; see the rejects")
     return found

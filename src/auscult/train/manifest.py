@@ -21,7 +21,7 @@ import numpy as np
 
 from auscult.audio.io import MAX_SECONDS, MIN_SECONDS, AudioError, chunks, read_audio
 from auscult.audio.synth import SAMPLE_RATE
-from auscult.files import json_lines
+from auscult.files import is_stream, json_lines, need_parquet
 from auscult.gym import SPLITS, render
 from auscult.gym.base import DIGITS, pick, sample, shuffled
 from auscult.gym.score import normalise
@@ -202,6 +202,7 @@ def _duckdb() -> Any:
 def _table(path: Path) -> Iterator[tuple[int, Any]]:
     """(row number, object) of a Parquet file."""
     duckdb = _duckdb()
+    need_parquet(path)
     with duckdb.connect() as db:
         try:
             found = db.execute("SELECT * FROM read_parquet(?)", [str(path)])
@@ -231,9 +232,11 @@ def open_manifest(path: str | Path) -> Manifest:
     Raises one `ValueError` that lists up to 20 problems, each with its lines.
     """
     path = Path(path)
+    if is_stream(path):
+        raise ValueError(f"{path} is a pipe, and a manifest is read several times; save it first")
     if not path.is_file():
         raise ValueError(f"there is no file {path}; expected a manifest in JSONL or Parquet")
-    parquet, found = path.suffix == ".parquet", dict[str, list[int]]()
+    parquet, found = path.suffix.lower() == ".parquet", dict[str, list[int]]()
     unit = "row" if parquet else "line"
     rows, ids = dict[int, Row](), dict[str, int]()
 

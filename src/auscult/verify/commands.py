@@ -2,6 +2,7 @@
 
 import json as json_format
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from auscult.audio.io import MAX_SECONDS, Damaged, Recording, pieces, read_recording
+from auscult.audio.io import MAX_SECONDS, AudioError, Damaged, Recording, pieces, read_recording
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.files import is_stream, read_text
 from auscult.types import Audio, Verdict
@@ -66,7 +67,7 @@ def check(
     """
     if _are_traces(inputs, text or model):
         rest = (text, model, question, options, others, plot, html, json, extractor)
-        return check_traces(Path(inputs[0]), out, *rest)
+        return check_traces(Path(inputs[0]), out, damaged, *rest)
     files, thought = _thought(inputs, text, model)
     clips = [read_recording(file, damaged=damaged) for file in files]
     if model:
@@ -93,7 +94,7 @@ def check(
 def _are_traces(inputs: Sequence[str], thought: str) -> bool:
     """A pipe alone can only be a list of traces: a recording would come with a thought."""
     alone = inputs[0] if len(inputs) == 1 else ""
-    return alone.endswith(".jsonl") or (not thought and alone != "" and is_stream(alone))
+    return alone.lower().endswith(".jsonl") or (not thought and alone != "" and is_stream(alone))
 
 
 def _in_memory(clip: Recording) -> Audio:
@@ -217,17 +218,45 @@ MOST_OTHERS = 8
 """Clips of other traces that a trace of a file is compared with."""
 
 
-def check_traces(path: Path, out: Path | None, *not_for_files: object) -> None:
+class TraceWarning(UserWarning):
+    """A trace that is passed over; the message names its list and line and says why."""
+
+
+def _heard(
+    path: Path, traces: Sequence[store.Trace], damaged: Damaged
+) -> list[tuple[store.Trace, Ears]]:
+    """The traces whose recordings can be heard; the others are named in warnings."""
+    heard: list[tuple[store.Trace, Ears]] = []
+    for trace in tqdm(traces, desc="listening"):
+        try:
+            clips = [read_recording(clip, damaged=damaged) for clip in trace.clips]
+        except AudioError as error:
+            said = f"{path}, line {trace.line}, is left out: {error}"
+            warnings.warn(said, TraceWarning, stacklevel=2)
+            continue
+        heard.append((trace, listen(clips)))
+    return heard
+
+
+def check_traces(
+    path: Path, out: Path | None, damaged: Damaged = "little", *not_for_files: object
+) -> None:
     """Check a JSONL of traces; clips of the same group serve each other for lift. Raises
-    `ValueError` when options are given that only make sense for one thought."""
+    `ValueError` when options are given that only make sense for one thought, and where no trace
+    has recordings that can be heard."""
     if any(not_for_files):
-        raise ValueError("a .jsonl of traces takes --out only; the rest stands in its lines")
-    traces = store.read_traces(path)
-    if not traces:
+        raise ValueError(
+            "a .jsonl of traces takes --out and --damaged only; the rest stands in its lines"
+        )
+    listed = store.read_traces(path)
+    if not listed:
         raise ValueError(f"{path} holds no traces; expected one JSON object per line")
-    ears = [
-        listen([read_recording(clip) for clip in t.clips]) for t in tqdm(traces, desc="listening")
-    ]
+    heard = _heard(path, listed, damaged)
+    if not heard:
+        raise ValueError(
+            f"{path}: none of its {len(listed)} traces has recordings that can be heard"
+        )
+    traces, ears = [trace for trace, _ in heard], [ear for _, ear in heard]
     done: list[tuple[store.Trace, Ears, Scores, list[Finding]]] = []
     for i, trace in enumerate(tqdm(traces, desc="checking")):
         rest = [j for j, t in enumerate(traces) if j != i and t.group == trace.group]
@@ -243,6 +272,8 @@ def check_traces(path: Path, out: Path | None, *not_for_files: object) -> None:
     print(f"{len(traces)} traces, {len(claims)} claims, {kept} traces grounded")
     for verdict in SIGNS:
         print(f"  {verdict:13} {sum(f.verdict == verdict for f in claims)}")
+    if left_out := len(listed) - len(traces):
+        print(f"{left_out} of {len(listed)} traces were left out: see the warnings above")
     if out is not None:
         _write(out, done)
 

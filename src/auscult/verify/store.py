@@ -20,7 +20,8 @@ class Trace:
     """A thought about sounds, as read from a line of JSONL.
 
     Example: {"key": "7", "clips": ["a.wav"], "thought": "I hear ...", "answer": "two",
-    "question": "How many?", "options": [], "features": ["event", "count"], "group": "event_count"}
+    "question": "How many?", "options": [], "features": ["event", "count"], "group": "event_count"},
+    and the number of that line.
     Only `clips` and `thought` are needed; traces of one group lend each other their clips.
     """
 
@@ -32,6 +33,7 @@ class Trace:
     options: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     group: str = ""
+    line: int = 0
 
 
 def read_traces(path: Path) -> list[Trace]:
@@ -62,6 +64,7 @@ def _trace(data: Any, number: int, folder: Path) -> Trace:
         if not isinstance(value, str if name in words else list):
             raise TypeError(f"{name!r} is a {'text' if name in words else 'list of texts'}")
     return Trace(
+        line=number,
         key=str(data.get("key", number)),
         clips=tuple(str(folder / str(clip)) for clip in data["clips"]),
         thought=data["thought"],
@@ -78,7 +81,7 @@ Row = dict[str, object]
 
 def trace_row(trace: Trace, scores: Scores, grounding: float, keep: bool, why: str) -> Row:
     """One row of `traces`."""
-    row: Row = {k: v for k, v in asdict(trace).items() if k not in ("clips", "options", "features")}
+    row: Row = {k: v for k, v in asdict(trace).items() if k in TABLES["traces"]}
     numbers = {k: _finite(v) for k, v in asdict(scores).items()}
     return row | numbers | {"grounding": grounding, "grounded": keep, "why": why}
 
@@ -161,7 +164,8 @@ def write(folder: Path, rows: Mapping[str, Sequence[Row]]) -> list[Path]:
     for table, columns in TABLES.items():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             source, target = Path(scratch) / "rows.jsonl", Path(scratch) / "rows.parquet"
-            source.write_text("".join(json.dumps(row) + "\n" for row in rows.get(table, ())))
+            text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.get(table, ()))
+            source.write_bytes(text.encode("utf-8", "replace"))  # half a character is no text
             names = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
             with duckdb.connect() as db:
                 db.execute(

@@ -6,13 +6,15 @@ that cannot seek back leave a length that means "unknown": 0, or one near 2^31 o
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auscult.audio.read.layout import Layout, patched, share_lost
 
 _STREAMED = ((0, 0), (0x7F000000, 0x7F010000), (0x7FFE0000, 0x80010000), (0xFFFE0000, 0xFFFFFFFF))
 """Lengths that stand for "unknown" (sox, ffmpeg, gstreamer, speech servers, ...), from, to."""
 _MOST_CHUNKS = 10_000
+_MOST_32 = 2**32 - 1
+_LEAST_REST = 512  # bytes behind the sound that may be sound, too
 
 
 def streamed(length: int) -> bool:
@@ -69,10 +71,55 @@ def wav(file: io.BufferedIOBase, start: int, size: int) -> Layout:
                 lost = share_lost(large.length, present)
         elif not streamed(chunk.length):
             lost = share_lost(chunk.length, present)
+            end = chunk.body + chunk.length + chunk.length % 2
+            if goes_on(file, end, size):
+                return _to_the_end(start, chunk, size, order, chunk.length / present)
+            if following := _joined(file, end, size):
+                return Layout(pieces=((start, end),), following=following)
         elif chunk.length or not _only_chunks(file, chunk.body, size, order):
-            patches.append((chunk.length_at, _packed(present, order)))
+            return _to_the_end(start, chunk, size, order)
         break
     return Layout(pieces=patched(start, size, patches), lost=lost)
+
+
+def _to_the_end(start: int, chunk: _Chunk, size: int, order: str, promised: float = 1.0) -> Layout:
+    """The chunk as long as what is there; beyond 4 GiB as RF64 says it."""
+    present = size - chunk.body
+    if present < _MOST_32 or order == ">":
+        patches = [(chunk.length_at, _packed(present, order))]
+        return Layout(pieces=patched(start, size, patches), promised=promised)
+    ds64 = b"".join(_packed(n, "<", 8) for n in (chunk.body + present, present, 0)) + bytes(4)
+    head = b"RF64" + b"\xff" * 4 + b"WAVE" + b"ds64" + _packed(len(ds64), "<") + ds64
+    pieces = (head, (start + 12, chunk.length_at), b"\xff" * 4, (chunk.body, size))
+    return Layout(pieces=pieces, promised=promised)
+
+
+def goes_on(file: io.BufferedIOBase, end: int, size: int) -> bool:
+    """Does sound follow behind its stated end, as in a file whose writer died or wrapped at 4 GiB?
+
+    Not where something with a name, zeros or next to nothing follows.
+    """
+    rest = size - end
+    if rest < _LEAST_REST:
+        return False
+    if rest >= _MOST_32 and rest % 2**32 < _LEAST_REST:
+        return True  # the true length but for its 33rd bit
+    file.seek(end)
+    head = file.read(4)
+    if head.strip().isalnum() or head[:3] in (b"TAG", b"ID3") or head[:1] in (b"<", b"{"):
+        return False
+    file.seek(end)
+    return any(any(data) for data in iter(lambda: file.read(1 << 20), b""))
+
+
+def _joined(file: io.BufferedIOBase, end: int, size: int) -> tuple[Layout, ...]:
+    """Another WAV behind the first."""
+    file.seek(end)
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+        return ()
+    first = wav(file, end, size)
+    return (replace(first, following=()), *first.following)
 
 
 def _only_chunks(file: io.BufferedIOBase, at: int, size: int, order: str) -> bool:
@@ -89,8 +136,13 @@ def aiff(file: io.BufferedIOBase, start: int, size: int) -> Layout:
     """AIFF and AIFF-C; the decoder itself copes with unknown lengths."""
     for chunk in _chunks(file, start + 12, size, ">"):
         if chunk.name == b"SSND":
-            lost = 0.0 if streamed(chunk.length) else share_lost(chunk.length, size - chunk.body)
-            return Layout(pieces=((start, size),), lost=lost)
+            if streamed(chunk.length):
+                break
+            present, end = size - chunk.body, chunk.body + chunk.length + chunk.length % 2
+            if goes_on(file, end, size):
+                patches = [(chunk.length_at, _packed(present, ">"))]
+                return Layout(pieces=patched(start, size, patches), promised=chunk.length / present)
+            return Layout(pieces=((start, size),), lost=share_lost(chunk.length, present))
     return Layout(pieces=((start, size),))
 
 
@@ -102,8 +154,10 @@ def au(file: io.BufferedIOBase, start: int, size: int) -> Layout:
         int.from_bytes(file.read(4), "big" if order == ">" else "little") for _ in range(2)
     )
     present = size - start - body
-    if streamed(promised):
-        return Layout(pieces=patched(start, size, [(start + 8, _packed(max(present, 0), order))]))
+    on = not streamed(promised) and goes_on(file, start + body + promised, size)
+    if on or streamed(promised):
+        pieces = patched(start, size, [(start + 8, _packed(max(present, 0), order))])
+        return Layout(pieces=pieces, promised=promised / present if on else 1.0)
     return Layout(pieces=((start, size),), lost=share_lost(promised, present))
 
 

@@ -4,8 +4,9 @@ Dimensions: n samples, c channels.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from scipy.signal import firwin, resample_poly
 
 from auscult.audio.read.containers import aiff, au, caf, w64, wav
+from auscult.audio.read.flac import flac
 from auscult.audio.read.layout import Layout, View, after_tags
 from auscult.audio.read.mpeg import begins_at, is_mpeg, mpeg
 from auscult.audio.read.ogg import ogg
@@ -22,6 +24,7 @@ from auscult.types import Audio
 
 _BLOCK = 1 << 16  # samples of all channels read at a time
 _UNKNOWN = 1 << 60  # samples; libsndfile's number for a length that is not stated
+_LITTLE = 1e-9
 _LEAST_BLOCK = 512  # samples per channel tried where a larger block holds a damaged place
 _CANCELLED = 0.1  # power of the mix against that of channels that have nothing in common: -10 dB
 _MOST_CANCELLED = 0.1  # share of the sound that may be lost so before one channel is taken
@@ -37,18 +40,19 @@ LAYOUTS: dict[bytes, Callable[[io.BufferedIOBase, int, int], Layout]] = {
     b"caff": caf,
     b"riff": w64,
     b"OggS": ogg,
+    b"fLaC": flac,
 }
 """First bytes -> reader of the layout. Other formats are shown to the decoder as they are."""
 
 
 def layout_of(file: io.BufferedIOBase, size: int) -> Layout:
     """How the sound lies in a file of `size` bytes."""
-    start = after_tags(file)
+    start = after_tags(file, tuple(LAYOUTS))
     file.seek(start)
     head = file.read(4096)
     if head[:4] in LAYOUTS:
         return LAYOUTS[head[:4]](file, start, size)
-    if is_mpeg(head) or (start and head[:4] != b"fLaC"):
+    if is_mpeg(head) or start:
         return mpeg(file, start, size)
     return Layout(pieces=((start, size),))
 
@@ -90,9 +94,12 @@ class Survey:
         finite = np.isfinite(mixed)
         if not finite.all():
             self.bad += int((~np.isfinite(block).all(axis=1)).sum())
-            block, mixed = np.nan_to_num(block), np.nan_to_num(mixed)
-        power = np.einsum("nc,nc->c", block, block, dtype=np.float64)
-        together = float(np.dot(mixed, mixed)) if channels > 1 else 0.0
+            block = np.where(np.isfinite(block), block, np.float32(0))
+            mixed = np.where(finite, mixed, np.float32(0))
+        # Around its mean: an offset that all channels share is not heard, and hides what cancels.
+        sound = block - block.mean(axis=0)
+        power = np.einsum("nc,nc->c", sound, sound, dtype=np.float64)
+        together = len(mixed) * float(np.var(mixed, dtype=np.float64)) if channels > 1 else 0.0
         if channels > 1 and together < _CANCELLED * power.sum() / channels**2:
             self.cancelled += float(power.sum())
             self.cancelled_frames += len(block)
@@ -116,7 +123,7 @@ class Decoder:
         except soundfile.LibsndfileError:
             # Players find an MP3 behind anything; the decoder wants it at the start.
             file.seek(0)
-            if (begin := begins_at(file.read(1 << 17))) is None:
+            if (begin := begins_at(file.read(3 << 16), 1 << 17)) is None:
                 raise
             self.layout = mpeg(file, begin, size)
             first = self._file()
@@ -125,9 +132,28 @@ class Decoder:
             # What the header says; 0 where it says nothing, or only guesses.
             known = self.layout.counted and int(sound.frames) < _UNKNOWN
             self.frames = int(sound.frames) if known else 0
+        self.lost = self.layout.lost
+        if self.layout.following:
+            self._add_following()
 
-    def _file(self) -> _Forward:
-        view: Any = View(self._source, self.layout.pieces)
+    def _add_following(self) -> None:
+        """Count what is joined to the first recording; of what cannot be decoded nobody knows."""
+        here, whole = float(self.frames), self.frames / max(1 - self.lost, _LITTLE)
+        good: list[Layout] = []
+        for layout in self.layout.following:
+            try:
+                with self._file(layout) as sound:
+                    frames = int(sound.frames) * self.rate / int(sound.samplerate)
+            except soundfile.LibsndfileError:
+                whole = math.nan
+                continue
+            good.append(layout)
+            here, whole = here + frames, whole + frames / max(1 - layout.lost, _LITTLE)
+        self.layout = replace(self.layout, following=tuple(good))
+        self.frames, self.lost = round(here), 1 - here / max(whole, 1)
+
+    def _file(self, layout: Layout | None = None) -> _Forward:
+        view: Any = View(self._source, (layout or self.layout).pieces)
         return _Forward(view)
 
     @property
@@ -137,14 +163,38 @@ class Decoder:
 
     def blocks(self, channel: int | None = None) -> Iterator[Float[np.ndarray, "n c"]]:
         """All samples, or those of one channel. What a damaged place hides ends the sound."""
+        for block in self._blocks(self.layout):
+            yield block if channel is None else block[:, channel : channel + 1]
+        for layout in self.layout.following:
+            for block in self._as_first(layout):
+                yield block if channel is None else block[:, channel : channel + 1]
+
+    def _as_first(self, layout: Layout) -> Iterator[Float[np.ndarray, "n c"]]:
+        """What is joined to the first recording, at its rate and with as many channels."""
+        with self._file(layout) as sound:
+            rate, channels = int(sound.samplerate), int(sound.channels)
+        if (rate, channels) == (self.rate, self.channels):
+            yield from self._blocks(layout)
+            return
+        resampler = Resampler(rate, self.rate)
+        for block in self._blocks(layout):
+            for part in resampler.feed(block.mean(axis=1)):
+                yield np.repeat(part[:, None], self.channels, axis=1)
+        for part in resampler.end():
+            yield np.repeat(part[:, None], self.channels, axis=1)
+
+    def _blocks(self, layout: Layout) -> Iterator[Float[np.ndarray, "n c"]]:
         at, step = 0, self._per_block
         while True:
             try:
-                with self._file() as sound:
+                with self._file(layout) as sound:
                     _pass_over(sound, at)
-                    while len(block := sound.read(step, dtype="float32", always_2d=True)):
+                    # Never past the end: a decoder that looks there for one more frame raises at
+                    # what stands behind the sound (a tag), and its last samples are lost.
+                    end = int(sound.frames)
+                    while len(block := sound.read(min(step, end - at), "float32", always_2d=True)):
                         at += len(block)
-                        yield block if channel is None else block[:, channel : channel + 1]
+                        yield block
                 return
             except soundfile.LibsndfileError:
                 if step <= _LEAST_BLOCK:

@@ -5,7 +5,7 @@ tag before the header is skipped, a length that a streaming writer could not kno
 """
 
 import io
-import math
+import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +21,15 @@ class Layout:
     pieces   what the decoder is shown, one after the other
     lost     share of the promised sound that the file lacks; nan where it lacks an unknown part
     counted  the decoder's own count of samples is a guess until they are decoded
+    promised share of the sound that the header speaks of, where it goes on behind that
+    following  recordings that were joined to this one, each with a header of its own
     """
 
     pieces: tuple[Piece, ...]
     lost: float = 0.0
     counted: bool = True
-
-    @property
-    def unended(self) -> bool:
-        """Is a part missing, nobody knows how large?"""
-        return math.isnan(self.lost)
+    promised: float = 1.0
+    following: tuple["Layout", ...] = ()
 
 
 def patched(start: int, end: int, patches: Sequence[tuple[int, bytes]]) -> tuple[Piece, ...]:
@@ -48,16 +47,47 @@ def share_lost(promised: int, present: int) -> float:
     return max(0.0, 1 - present / promised) if promised > 0 else 0.0
 
 
-def after_tags(file: io.BufferedIOBase) -> int:
-    """Where the recording itself begins: after any number of ID3v2 tags."""
+def bytes_of(file: io.BufferedIOBase) -> bytes | mmap.mmap:
+    """The whole file, of which the system keeps in memory what it has room for."""
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):  # a buffer
+        file.seek(0)
+        return file.read()
+
+
+_BLANK = b"\0\r\n\t \xef\xbb\xbf"
+"""Padding that a tag does not count, and what an editor puts before a file."""
+
+
+def after_tags(file: io.BufferedIOBase, magics: tuple[bytes, ...]) -> int:
+    """Where the recording itself begins, after any number of ID3v2 tags and padding: best at one of
+    the `magics`."""
     at = 0
     while True:
         file.seek(at)
-        head = file.read(10)
-        if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
+        head = file.read(4096)
+        bare = head.lstrip(_BLANK)
+        if bare.startswith(magics):
+            return at + len(head) - len(bare)
+        if len(head) < 10 or head[:3] != b"ID3":
             return at
-        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        at += 10 + size + 10 * bool(head[5] & 16)
+        ends = [at + end for end in _tag_ends(head)]
+        at = next((end for end in ends if _leads_on(file, end, magics)), ends[0])
+
+
+def _tag_ends(head: bytes) -> list[int]:
+    """Lengths of a tag: seven bits of each byte as the standard has it, or eight as some write."""
+    footer = 10 * bool(head[5] & 16)
+    plain = 10 + int.from_bytes(head[6:10], "big") + footer
+    if max(head[6:10]) > 127:
+        return [plain]
+    return [10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + footer, plain]
+
+
+def _leads_on(file: io.BufferedIOBase, at: int, magics: tuple[bytes, ...]) -> bool:
+    file.seek(at)
+    return file.read(4096).lstrip(_BLANK).startswith((*magics, b"ID3", b"\xff"))
 
 
 class View(io.RawIOBase):

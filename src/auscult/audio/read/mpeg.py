@@ -8,9 +8,9 @@ Source: ISO 11172-3 and 13818-3, the headers; the layout of "Xing" is that of LA
 
 import io
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from auscult.audio.read.layout import Layout, share_lost
+from auscult.audio.read.layout import Layout, bytes_of, share_lost
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _BITRATES = {
@@ -22,6 +22,7 @@ _BITRATES = {
 }
 """(version 1?, layer) -> kbit/s; layer 3 of version 2 has those of layer 2."""
 _SEARCH = 1 << 16  # bytes of garbage before and between frames
+_SEARCH_NEXT = 1 << 24  # bytes, pictures mostly, between joined recordings
 
 
 Data = bytes | mmap.mmap
@@ -38,7 +39,8 @@ class _Header:
     length: int
 
     def follows(self, other: "_Header") -> bool:
-        return (self.version, self.layer, self.rate) == (other.version, other.layer, other.rate)
+        same = (self.version, self.layer, self.rate) == (other.version, other.layer, other.rate)
+        return same and self.mono == other.mono
 
     @property
     def side(self) -> int:
@@ -72,10 +74,10 @@ def is_mpeg(data: Data) -> bool:
     return first is not None and second is not None and second.follows(first)
 
 
-def begins_at(data: Data, most: int = _SEARCH) -> int | None:
-    """Where three frames in a row begin within the first `most` bytes; None = nowhere."""
-    at = data.find(b"\xff")
-    while 0 <= at < most:
+def begins_at(data: Data, most: int = _SEARCH, start: int = 0) -> int | None:
+    """Where three frames in a row begin within `most` bytes from `start` on; None = nowhere."""
+    at = data.find(b"\xff", start)
+    while 0 <= at < start + most:
         place, head = at, _header(data, at)
         for _ in range(2):
             place += head.length if head else 0
@@ -92,6 +94,7 @@ class _Frames:
     first: _Header
     count: int
     begin: int
+    end: int
     torn: bool  # the last frame is cut
 
 
@@ -111,13 +114,13 @@ def _walk(data: Data, at: int) -> _Frames | None:
             at = nxt if nxt >= 0 else len(data)
             continue
         if at + head.length > len(data):
-            return _Frames(first, count, begin, torn=True) if first else None
+            return _Frames(first, count, begin, len(data), torn=True) if first else None
         if first is None:
             first, begin = head, at
         count += 1
         at += head.length
         lost_at = at
-    return _Frames(first, count, begin, torn=False) if first else None
+    return _Frames(first, count, begin, lost_at, torn=False) if first else None
 
 
 def _stated(data: Data, begin: int, first: _Header) -> int | None:
@@ -145,11 +148,26 @@ def _statement(first: _Header, raw: bytes, count: int, size: int) -> bytes:
 
 
 def mpeg(file: io.BufferedIOBase, start: int, size: int) -> Layout:
-    """The stream with its true length stated; left alone where that is right or not needed."""
-    data = _bytes_of(file)
-    found = _walk(data, start)
-    plain = Layout(pieces=((start, size),), counted=found is not None and found.first.layer == 3)
-    if found is None or found.first.layer != 3:
+    """The stream with its true length stated; left alone where that is right or not needed.
+
+    Recordings that are joined to it and differ in rate or channels, or follow a large picture, are
+    streams of their own."""
+    data = bytes_of(file)
+    layouts: list[Layout] = []
+    at: int | None = start
+    while at is not None:
+        found = _walk(data, at)
+        nxt = begins_at(data, _SEARCH_NEXT, found.end) if found else None
+        layouts.append(_stream(data, found, at, size if nxt is None else nxt))
+        at = nxt
+    return replace(layouts[0], following=tuple(layouts[1:]))
+
+
+def _stream(data: Data, found: _Frames | None, start: int, size: int) -> Layout:
+    if found is None:
+        return Layout(pieces=((start, size),), counted=False)
+    plain = Layout(pieces=((found.begin, size),), counted=found.first.layer == 3)
+    if found.first.layer != 3:
         return plain
     stated = _stated(data, found.begin, found.first)
     if stated is None:
@@ -162,12 +180,3 @@ def mpeg(file: io.BufferedIOBase, start: int, size: int) -> Layout:
         lost = share_lost(stated, count)
     head = _statement(found.first, data[found.begin : found.begin + 4], count, size - body)
     return Layout(pieces=(head, (body, size)), lost=lost)
-
-
-def _bytes_of(file: io.BufferedIOBase) -> bytes | mmap.mmap:
-    """The whole file, of which the system keeps in memory what it has room for."""
-    try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):  # a buffer
-        file.seek(0)
-        return file.read()

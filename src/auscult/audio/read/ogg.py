@@ -7,15 +7,18 @@ Source: RFC 3533.
 
 import io
 import math
+import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from auscult.audio.read.layout import Layout, patched
+from auscult.audio.read.layout import Layout, bytes_of, patched
 
 _END = 4  # flag of the last page
 _LARGEST = 27 + 255 + 255 * 255  # bytes of a page
 _CAPTURE = b"OggS"
+_FIRST = b"OggS\0\2"
+"""How the first page of a stream begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,26 @@ def _pages_from_the_end(file: io.BufferedIOBase, start: int, size: int) -> Itera
 
 
 def ogg(file: io.BufferedIOBase, start: int, size: int) -> Layout:
+    """The first stream, and those that are chained to it."""
+    ends = [*_begins(bytes_of(file), start), size]
+    first, *following = (
+        _stream(file, begin, end) for begin, end in zip([start, *ends[:-1]], ends, strict=True)
+    )
+    return replace(first, following=tuple(following))
+
+
+def _begins(data: bytes | mmap.mmap, start: int) -> Iterator[int]:
+    """Where further streams begin; first pages side by side are of streams that run together."""
+    at, together = start, start
+    while (at := data.find(_FIRST, at)) >= 0:
+        if at > together:
+            yield at
+        table = data[at + 27 : at + 27 + data[at + 26]] if at + 26 < len(data) else b""
+        together = at + 27 + len(table) + sum(table)
+        at += len(_FIRST)
+
+
+def _stream(file: io.BufferedIOBase, start: int, size: int) -> Layout:
     """Up to the last whole packet, whose page is marked as the last where it is not.
 
     A torn last page keeps its whole packets and its time, which says how much is missing.
