@@ -12,13 +12,24 @@ from safetensors.torch import load_file
 
 from auscult.audio.mel import log_mel
 from auscult.cli import main
-from auscult.ear.align import Align, Clips, align, clips_of, read
-from auscult.ear.lessons import LESSONS, MARKS, Lesson, lesson, level_class, pitch_class, placed
+from auscult.ear import spelling
+from auscult.ear.align import Align, Clips, about_loss, align, clips_of, read
+from auscult.ear.lessons import (
+    ABOUT,
+    LESSONS,
+    MARKS,
+    Lesson,
+    lesson,
+    level_class,
+    pitch_class,
+    placed,
+)
 from auscult.ear.probes import PROBES, heard, log_mels, run_probes, table
 from auscult.ear.readers import Heard, equal_error, fit, measure
+from auscult.ear.spelling import edits
 from auscult.model.weights import open_model
 from auscult.real.bank import bank
-from auscult.train.alignment import open_aligner, word_loss
+from auscult.train.alignment import Aligner, open_aligner, word_loss
 from auscult.train.core import Machine, Rate
 from auscult.train.pool import of_encoder
 
@@ -75,6 +86,37 @@ def test_marks_are_measured_in_their_units():
     sine = np.sin(2 * np.pi * 440 * t).astype(np.float32)
     assert level_class(sine) == 1  # -3 dB
     assert level_class(0.1 * sine) == 8  # -23 dB
+
+
+def test_a_caption_is_spelt_or_asked_for_but_never_both():
+    kinds = [lesson(3, i, ("synthetic",)) for i in range(60)]
+    assert all(bool(one.words) != bool(one.about) for one in kinds)
+    assert {one.task for one in kinds} - {""} <= set(ABOUT)
+    # The same voice may be low, or rising, or breathy: nobody can spell which is meant.
+    assert {"voice_register", "intonation", "breathiness", "real_language"} <= set(ABOUT)
+    assert not {"note_count", "event_count", "spoken_digit", "real_digit"} & set(ABOUT)
+
+
+def test_what_a_task_listens_for_is_read_from_the_task_and_the_sound():
+    torch.manual_seed(0)
+    head = Aligner(8, 12, {}, questions=2)
+    x, valid = torch.randn(4, 5, 8), torch.ones(4, 5, dtype=torch.bool)
+    clips = Clips(
+        features=x, lengths=torch.tensor([5] * 4), words=torch.full((4, 1), -1), marks={},
+        tasks=torch.tensor([0, 1, 0, -1]), about=torch.tensor([[1, 2], [3, -1], [4, 4], [-1, -1]]),
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+    for _ in range(150):
+        loss = about_loss(head, x, torch.tensor([5] * 4), clips)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert head.about is not None
+    best = head.about(x[:3], valid[:3], torch.tensor([0, 1, 0]))
+    assert set(best[0].topk(2).indices.tolist()) == {1, 2}
+    assert best[1].argmax() == 3 and best[2].argmax() == 4
+    # Told the other task, it says something else about the same sound.
+    assert head.about(x[1:2], valid[1:2], torch.tensor([0]))[0].softmax(-1)[3] < 0.9
 
 
 def test_shares_are_of_all_lessons():
@@ -162,6 +204,22 @@ def test_silence_and_noise_are_told_apart_after_a_minute_of_training(eighty_band
     texts = read(model, heads, processor, asked)
     right = [a == b.words.strip() for a, b in zip(texts, asked, strict=True)]
     assert np.mean(right) > 0.9
+
+
+def test_errors_of_spelling_are_edits_per_word_and_named_by_test(eighty_bands, monkeypatch):
+    assert edits(["a", "b", "c"], ["a", "c", "d"]) == 2
+    assert edits([], ["a"]) == 1 and edits(["a"], []) == 1 and edits(["a"], ["a"]) == 0
+    monkeypatch.setattr(spelling, "SPELT", {"events": "event_count", "digits": "real_digit"})
+    monkeypatch.setattr(spelling, "read", lambda m, a, p, some: [x.words for x in some])
+    model, processor = open_model(eighty_bands, device="cpu")
+    heads = open_aligner(eighty_bands, model.config.hidden_size, model.config.vocab_size)
+    right = spelling.spell(model, heads, processor, n=4)
+    assert [(x.n, x.exact, x.errors) for x in right] == [(4, 1.0, 0.0), (4, 1.0, 0.0)]
+    monkeypatch.setattr(spelling, "read", lambda m, a, p, some: ["horn" for _ in some])
+    wrong = spelling.spell(model, heads, processor, n=4, shift_s=1.0)
+    assert wrong[1].exact == 0.0 and wrong[1].errors == 1.0 and wrong[1].counted == 1.0
+    rows = spelling.spelling_table(right, wrong).splitlines()
+    assert rows[-1] == "| digits | 4 | 100.0 / 0.0 | 0.0 / 100.0 | 100.0 / 100.0 |"
 
 
 def test_a_batch_of_lessons_holds_every_mark_or_says_it_is_unknown(processor):
