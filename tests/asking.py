@@ -1,5 +1,10 @@
 """What the tests of the engine share: a small engine with room for long prompts, and requests."""
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import torch
 from conftest import randomise, tiny_config
 
@@ -7,6 +12,7 @@ from auscult import gym
 from auscult.engine import Engine, Request, Sampling, Thinking
 from auscult.gym.render import question_turns
 from auscult.model import StepAudio2ForCausalLM
+from auscult.types import Reply
 
 TASKS = ("tempo", "background", "note_count")
 TURNS = [question_turns(gym.make(TASKS[i % 3], i, split="heldout")) for i in range(12)]
@@ -52,3 +58,12 @@ def counted(engine: Engine) -> list[int]:
 
     engine.decoder.step = counting
     return steps
+
+
+def assert_alike(found: Sequence[Sequence[Reply]], wanted: Sequence[Sequence[Reply]]) -> None:
+    """The same words and ends; log-probabilities to what the order of a processor's sums leaves
+    open: a row among others is not multiplied in the same blocks everywhere."""
+    assert [len(some) for some in found] == [len(some) for some in wanted]
+    for a, b in zip(itertools.chain(*found), itertools.chain(*wanted), strict=True):
+        assert replace(a, logprobs=()) == replace(b, logprobs=())
+        np.testing.assert_allclose(a.logprobs, b.logprobs, atol=1e-5)

@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from asking import TURNS, small_engine
+from asking import TURNS, assert_alike, small_engine
 
 from auscult.engine import Engine, Form, Request, Sampling, Thinking
 from auscult.engine.constraint import Forms
@@ -88,7 +88,7 @@ def test_forms_mix_with_plain_requests_and_do_not_change_them(engine):
     ]
     alone = [a.replies for a in engine.ask(plain)]
     formed = [asked(Form(schema=SCHEMA), 1), asked(Form(options=("a", "b")), 2)]
-    assert [a.replies for a in engine.ask([*formed, *plain])][2:] == alone
+    assert_alike([a.replies for a in engine.ask([*formed, *plain])][2:], alone)
 
 
 @pytest.mark.parametrize(("form", "said"), [

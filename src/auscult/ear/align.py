@@ -36,11 +36,11 @@ from auscult.train.loop import open_run, train
 class Align:
     """The stage. `alone`: first steps in which adaptor and heads learn on the ear as it is."""
 
-    steps: int = 6000
+    steps: int = 4500
     batch_size: int = 32  # clips per step, all processes together
-    encoder: Rate = Rate(peak=1e-4, warmup=300)
+    encoder: Rate = Rate(peak=1.5e-4, warmup=200)
     heads: Rate = Rate(peak=1e-3, warmup=100)
-    alone: int = 300
+    alone: int = 200
     marks: float = 0.2  # weight of the classes of whole clips
     about: float = 0.5  # weight of the words that one task listens for
     lessons: tuple[str, ...] = ()  # only these; () = all

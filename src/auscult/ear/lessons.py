@@ -151,7 +151,7 @@ COMPARED = frozenset({"real_same_speaker"})
 SPELT = frozenset(
     {
         "name_note", "note_count", "highest_note", "pitch_direction", "interval", "contour",
-        "count_higher", "scale_mode", "melody_changed", "sort_tones", "anything_there",
+        "count_higher", "scale_mode", "melody_changed", "sort_tones", 
         "event_name", "event_count", "count_among", "event_order", "absent_sound",
         "event_arithmetic", "more_of_which", "even_or_odd", "rule_following", "digit",
         "spoken_digit", "largest_digit", "spoken_arithmetic", "spoken_logic", "said", "transcript",
