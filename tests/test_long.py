@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,9 +227,10 @@ def test_our_provider_gives_a_long_sound_in_pieces(tmp_path):
     assert [len(clip) / RATE for clip in turn.clips] == [25.0, 25.0, 10.0]
 
 
+# The high-water mark of this program alone: `ru_maxrss` remembers the process that started it.
 MEMORY = (
-    "import resource, sys; from auscult.cli import main; code = main(sys.argv[1:]);"
-    "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10;"
+    "import re, sys; from auscult.cli import main; code = main(sys.argv[1:]);"
+    "peak = int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) >> 10;"
     "print('peak', peak, file=sys.stderr); sys.exit(code)"
 )
 
@@ -240,6 +242,7 @@ def peak_mb(*args: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("verb", ["measure", "check"])
 def test_an_hour_takes_less_than_a_gigabyte(verb: str, tmp_path):
     file = tmp_path / "hour.wav"
