@@ -21,11 +21,17 @@ from torch.utils.data import Dataset
 
 from auscult.ear.lessons import ABOUT, MARKS, Lesson, lesson
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.model.encoder import audio_tokens
 from auscult.model.processor import pad_features, plain_ids
 from auscult.real.bank import bank
 from auscult.train import dist
-from auscult.train.alignment import FRAMES_PER_VECTOR, Aligner, save_aligner, word_loss
+from auscult.train.alignment import (
+    FRAMES_PER_VECTOR,
+    Aligner,
+    save_aligner,
+    vectors_of,
+    word_loss,
+)
+from auscult.train.batch import rows_of
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
 from auscult.train.data import BATCHES_PER_GROUP, batches
 from auscult.train.forward import autocast
@@ -62,13 +68,6 @@ class Clips:
     marks: dict[str, Int[Tensor, " C"]]
 
 
-def vectors_of(model: StepAudio2ForCausalLM, clips: Clips) -> tuple[Tensor, Tensor]:
-    """(what the decoder would read [C, N, D], how many of them belong to each clip [C])."""
-    features = model.encoder(clips.features, clips.lengths)
-    counts = torch.tensor([audio_tokens(int(n)) for n in clips.lengths])
-    return model.adapter(features)[:, : int(counts.max())], counts
-
-
 def mark_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> dict[str, Tensor]:
     """Summed cross-entropy of every mark over the clips where it is known."""
     valid = torch.arange(x.shape[1])[None] < counts[:, None]
@@ -97,12 +96,7 @@ def about_loss(aligner: Aligner, x: Tensor, counts: Tensor, clips: Clips) -> Ten
 
 
 def _ids(texts: list[str], processor: StepAudio2Processor) -> Tensor:
-    """Texts as rows of ids, -1 behind their end."""
-    rows = [plain_ids(processor.tokenizer, text) if text else [] for text in texts]
-    out = torch.full((len(rows), max(1, *map(len, rows))), -1)
-    for row, values in zip(out, rows, strict=True):
-        row[: len(values)] = torch.tensor(values, dtype=torch.long)
-    return out
+    return rows_of([plain_ids(processor.tokenizer, text) if text else [] for text in texts])
 
 
 def clips_of(lessons: list[Lesson], processor: StepAudio2Processor) -> Clips:
@@ -124,13 +118,8 @@ class LessonStream(Dataset[list[Clips]]):
 
     def __init__(self, config: Align, processor: StepAudio2Processor) -> None:
         rank, world = dist.rank(), dist.world()
-        if config.batch_size % world:
-            raise ValueError(
-                f"a batch of {config.batch_size} cannot be shared by {world} processes; choose a "
-                "multiple"
-            )
         self.config, self.processor = config, processor
-        self.size, self.rank, self.world = config.batch_size // world, rank, world
+        self.size, self.rank, self.world = dist.share_of(config.batch_size), rank, world
 
     def __getitem__(self, group: int) -> list[Clips]:
         count = BATCHES_PER_GROUP * self.size
@@ -151,7 +140,7 @@ def _step(
 ) -> dict[str, float]:
     aligner: Aligner = learner.parts["aligner"]  # pyright: ignore[reportAssignmentType]
     with autocast(learner.device, learner.bf16):
-        x, counts = vectors_of(model, clips)
+        x, counts = vectors_of(model, model.encoder(clips.features, clips.lengths), clips.lengths)
         loss, counted = word_loss(aligner.word_logits(x), counts, clips.words)
         marks = mark_loss(aligner, x.float(), counts, clips)
         about = about_loss(aligner, x.float(), counts, clips)
@@ -218,7 +207,7 @@ def read(
 ) -> list[str]:  # fmt: skip
     """What the heads read in each clip: the best word of every frame, repeats and blanks gone."""
     clips = clips_of(lessons, processor)
-    x, counts = vectors_of(model, clips)
+    x, counts = vectors_of(model, model.encoder(clips.features, clips.lengths), clips.lengths)
     best = aligner.word_logits(x).argmax(-1)
     blank = model.config.vocab_size
     found: list[str] = []

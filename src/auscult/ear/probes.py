@@ -25,7 +25,7 @@ from auscult.gym.recorded import RECORDED, held_out_count
 from auscult.gym.recorded.task import Played, dealt
 from auscult.gym.recorded.voices import pitched, voices
 from auscult.model.encoder import AudioEncoder
-from auscult.real.bank import Bank, bank
+from auscult.real.bank import Bank, Groups, bank
 from auscult.real.recording import Split
 from auscult.train.pool import Features, Hearing, of_encoder
 from auscult.types import Audio
@@ -76,12 +76,11 @@ def _items(task: str, split: Split) -> Callable[[int], list[Sample]]:
 
 
 def _of_voices(
-    split: Split, pool: str, answer: Callable[[Bank, str, str], str]
+    split: Split, pool: Callable[[Bank], Groups], answer: Callable[[Bank, str, str], str]
 ) -> Callable[[int], list[Sample]]:
     def made(n: int) -> list[Sample]:
         store = bank(split)
-        groups = voices(store) if pool == "voices" else pitched(store)
-        chosen = dealt(groups)[:n]
+        chosen = dealt(pool(store))[:n]
         return [
             Sample(clips=(store.sound(r, 3.0),), answer=answer(store, r.key, r.speaker))
             for r in chosen
@@ -138,12 +137,12 @@ PROBES: dict[str, Probe] = {
     "language": _of("real_language"),
     "low, middle, high voice": _of("real_register"),
     "F0 within 3 semitones": Probe(
-        way="pitch", train=_of_voices("train", "pitched", _pitch),
-        tests={"held out": _of_voices("heldout", "pitched", _pitch)},
+        way="pitch", train=_of_voices("train", pitched, _pitch),
+        tests={"held out": _of_voices("heldout", pitched, _pitch)},
     ),
     "same speaker, EER": Probe(
-        way="voice", train=_of_voices("train", "voices", _speaker),
-        tests={"held out": _of_voices("heldout", "voices", _speaker)},
+        way="voice", train=_of_voices("train", voices, _speaker),
+        tests={"held out": _of_voices("heldout", voices, _speaker)},
     ),
     "noisier of two": replace(_of("real_noisier"), way="pair"),
     "louder of two": Probe(

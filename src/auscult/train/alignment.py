@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from auscult.model import StepAudio2ForCausalLM
+from auscult.model.encoder import audio_tokens
 from auscult.train import dist
 
 FRAMES_PER_VECTOR = 2
@@ -72,6 +74,14 @@ class Aligner(nn.Module):
         """Scores of words at 25 Hz; the last class is the blank."""
         found = self.words(x)
         return found.unflatten(-1, (FRAMES_PER_VECTOR, -1)).flatten(1, 2)
+
+
+def vectors_of(
+    model: StepAudio2ForCausalLM, features: Float[Tensor, "C P S"], lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(what the decoder would read [C, N, D], how many of them belong to each clip [C])."""
+    counts = torch.tensor([audio_tokens(int(n)) for n in lengths])
+    return model.adapter(features)[:, : int(counts.max())], counts
 
 
 def word_loss(logits: Tensor, counts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:

@@ -177,8 +177,13 @@ def _labels(rows: Sequence[Encoded]) -> Tensor | None:
     ]
     if not any(per_clip):
         return None
-    out = torch.full((len(per_clip), max(map(len, per_clip))), -1)
-    for line, values in zip(out, per_clip, strict=True):
+    return rows_of(per_clip)
+
+
+def rows_of(ids: Sequence[Sequence[int]]) -> Int[Tensor, "C S"]:
+    """Lists of ids as rows, -1 behind their end; at least one column."""
+    out = torch.full((len(ids), max([1, *map(len, ids)])), -1)
+    for line, values in zip(out, ids, strict=True):
         line[: len(values)] = torch.tensor(values, dtype=torch.long)
     return out
 

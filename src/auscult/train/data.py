@@ -262,12 +262,8 @@ class Stream(Dataset[list[Batch]]):
     ) -> None:
         """Each process makes its own share of every batch."""
         rank, world = dist.rank(), dist.world()
-        if batch_size % world:
-            raise ValueError(
-                f"a batch of {batch_size} cannot be shared by {world} processes; choose a multiple"
-            )
         self.mixture, self.processor, self.seed = mixture, processor, seed
-        self.batch_size, self.rank, self.world = batch_size // world, rank, world
+        self.batch_size, self.rank, self.world = dist.share_of(batch_size), rank, world
 
     def __getitem__(self, group: int) -> list[Batch]:
         size = BATCHES_PER_GROUP * self.batch_size

@@ -31,6 +31,15 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def share_of(batch_size: int) -> int:
+    """This process's part of a batch. Raises `ValueError` where it cannot be shared evenly."""
+    if batch_size % world():
+        raise ValueError(
+            f"a batch of {batch_size} cannot be shared by {world()} processes; choose a multiple"
+        )
+    return batch_size // world()
+
+
 def device() -> torch.device:
     """This process's own device."""
     return (

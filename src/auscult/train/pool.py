@@ -200,12 +200,7 @@ class PoolStream(Dataset[list[Batch]]):
     ) -> None:  # fmt: skip
         self.pool, self.mixture, self.processor, self.seed = pool, mixture, processor, seed
         self.rank, self.world = dist.rank(), dist.world()
-        if batch_size % self.world:
-            raise ValueError(
-                f"a batch of {batch_size} cannot be shared by {self.world} processes; choose a "
-                "multiple"
-            )
-        self.size = batch_size // self.world
+        self.size = dist.share_of(batch_size)
 
     def _row(self, index: int) -> Any:
         rng = np.random.default_rng([17, self.seed, index])

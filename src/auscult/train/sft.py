@@ -17,9 +17,8 @@ from torch.utils.data import Dataset
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.model.encoder import audio_tokens
 from auscult.train import dist
-from auscult.train.alignment import Aligner, open_aligner, save_aligner, word_loss
+from auscult.train.alignment import Aligner, open_aligner, save_aligner, vectors_of, word_loss
 from auscult.train.batch import Batch
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
 from auscult.train.data import Mixture, Stream, batches
@@ -67,9 +66,9 @@ def losses(
 
 
 def _alignment(model: StepAudio2ForCausalLM, batch: Batch, aligner: Aligner) -> torch.Tensor:
+    assert batch.heard is not None
     assert batch.labels is not None and batch.feature_lengths is not None
-    counts = torch.tensor([audio_tokens(int(n)) for n in batch.feature_lengths])
-    vectors = model.adapter(batch.heard)[:, : int(counts.max())]
+    vectors, counts = vectors_of(model, batch.heard, batch.feature_lengths)
     loss, counted = word_loss(aligner.word_logits(vectors), counts, batch.labels)
     return (loss * counted).sum()
 
