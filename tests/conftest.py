@@ -236,3 +236,17 @@ def eighty_bands(
     StepAudio2ForCausalLM(config).save_pretrained(folder)
     type(processor)(processor.tokenizer, n_mels=80).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small cache in the form of `make real-sound`."""
+    from fixture_bank import build
+
+    return build(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture
+def small_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small cache stands in place of the real one."""
+    monkeypatch.setenv("AUSCULT_REAL", str(cache))

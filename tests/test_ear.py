@@ -3,12 +3,10 @@
 import json
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fixture_bank import build
 from safetensors.torch import load_file
 
 from auscult.audio.mel import log_mel
@@ -39,14 +37,7 @@ ON_SMALL_CACHE = ("synthetic", "digits", "prompt", "voice", "effect", "strokes",
 FP32 = Machine(precision="fp32", checkpoint_minutes=0.0)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("real"))
-
-
-@pytest.fixture(autouse=True)
-def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AUSCULT_REAL", str(cache))
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 
 # ---------------------------------------------------------------------------- lessons

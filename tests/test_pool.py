@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixture_bank import build
 from safetensors.torch import load_file
 
 from auscult.model.weights import open_model
@@ -21,14 +20,7 @@ from auscult.train.sft import Sft, losses, sft
 FP32 = Machine(precision="fp32")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("real"))
-
-
-@pytest.fixture(autouse=True)
-def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AUSCULT_REAL", str(cache))
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 
 GATHER = Gather(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixture_bank import VOICES, build
+from fixture_bank import VOICES
 
 from auscult import gym
 from auscult.bench import real as bench
@@ -28,14 +28,7 @@ HERE = [
 """Tasks that the small cache has sound for."""
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("real"))
-
-
-@pytest.fixture(autouse=True)
-def _small(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AUSCULT_REAL", str(cache))
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 
 def splits(task: str) -> tuple[str, ...]:
