@@ -227,7 +227,8 @@ TRAIN = {
     "asterisk-en", "asterisk-fr", "asterisk-ru", "prompts-it", "prompts-fr", "prompts-es",
     "fillets-nl", "fillets-en",
     *(f"tuxpaint-{code}" for code in ("be", "bg", "ca", "es", "fr", "lt", "nl", "ro", "ru")),
-    "tuxpaint-effects", "gcin-5", "fsdd", "sonic-pi", "hydrogen", "lmms",
+    "tuxpaint-effects", "gcin-5", "fsdd", "flite-awb", "flite-kal16", "flite-rms", "flite-slt",
+    "sonic-pi", "hydrogen", "lmms",
     *(f"klettres-{code}" for code in ("ar", "cs", "da", "de", "es", "fr", "it", "lt", "ml", "nb",
                                       "nds", "nl", "pt_BR", "ru", "uk")),
 }  # fmt: skip

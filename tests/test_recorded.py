@@ -169,7 +169,7 @@ class TestOnTheRealCache:
     """Slow, and only where `make real-sound` has run."""
 
     @pytest.fixture(autouse=True)
-    def _whole(self, monkeypatch: pytest.MonkeyPatch):
+    def _whole(self, small_cache: None, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv("AUSCULT_REAL")
         if not available() or not os.environ.get("AUSCULT_TEST_REAL"):
             pytest.skip(f"NO REAL SOUND asked for in {default_folder()}: AUSCULT_TEST_REAL=1")

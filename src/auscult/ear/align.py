@@ -42,11 +42,11 @@ from auscult.train.loop import open_run, train
 class Align:
     """The stage. `alone`: first steps in which adaptor and heads learn on the ear as it is."""
 
-    steps: int = 4500
+    steps: int = 4000
     batch_size: int = 32  # clips per step, all processes together
     encoder: Rate = Rate(peak=1.5e-4, warmup=200)
     heads: Rate = Rate(peak=1e-3, warmup=100)
-    alone: int = 200
+    alone: int = 600
     marks: float = 0.2  # weight of the classes of whole clips
     about: float = 0.5  # weight of the words that one task listens for
     lessons: tuple[str, ...] = ()  # only these; () = all
@@ -149,7 +149,8 @@ def _step(
     whole = whole + config.about * about
     (whole / config.batch_size).backward()
     rate = config.heads.at(number, config.steps)
-    ear = 0.0 if number < config.alone else config.encoder.at(number - config.alone, config.steps)
+    together = number - config.alone  # steps of the encoder, which begins later
+    ear = config.encoder.at(together, config.steps - config.alone) if together >= 0 else 0.0
     norms = learner.update({"encoder": ear, "adapter": rate, "aligner": rate})
     known = {name: float((clips.marks[name] >= 0).sum()) for name in MARKS}
     sums = dist.totals(

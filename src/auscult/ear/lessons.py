@@ -237,8 +237,11 @@ def counting_voice(rng: np.random.Generator, bank: Bank) -> Lesson:
 
 
 def prompt(rng: np.random.Generator, bank: Bank) -> Lesson:
-    """A short English phrase whose words are known."""
-    r = drawn(rng, prompts(bank))
+    """A short English phrase whose words are known, a third of them by people's voices."""
+    groups = prompts(bank)
+    people = {name: rows for name, rows in groups.items() if rows[0].speaker}
+    synthesised = {name: rows for name, rows in groups.items() if name not in people}
+    r = drawn(rng, synthesised if synthesised and rng.random() < 2 / 3 else people)
     x, factor = bank.sound(r), _speed(rng)
     return Lesson(
         clip=x if factor == 1 else corrupt.speed(x, factor),
@@ -298,15 +301,15 @@ def nothing(rng: np.random.Generator, bank: Bank) -> Lesson:
 
 
 LESSONS: dict[str, tuple[float, Callable[[np.random.Generator, Bank], Lesson]]] = {
-    "synthetic": (0.20, synthetic),
-    "recorded": (0.16, recorded),
-    "drill": (0.07, drill),
-    "melody": (0.20, melody),
-    "digits": (0.09, counting_voice),
-    "prompt": (0.09, prompt),
-    "voice": (0.09, voice),
+    "synthetic": (0.17, synthetic),
+    "recorded": (0.14, recorded),
+    "drill": (0.06, drill),
+    "melody": (0.17, melody),
+    "digits": (0.08, counting_voice),
+    "prompt": (0.21, prompt),
+    "voice": (0.08, voice),
     "effect": (0.03, effect),
-    "strokes": (0.05, strokes),
+    "strokes": (0.04, strokes),
     "nothing": (0.02, nothing),
 }
 """Every kind of lesson with its share."""

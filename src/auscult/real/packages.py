@@ -23,8 +23,9 @@ Form = Literal["deb", "wheel", "npm", "git", "folder"]
 _SUFFIXES = (
     ".ogg", ".opus", ".wav", ".flac", ".mp3", ".gsm", ".g722", ".rcc", ".cat", ".sf2", ".sf3",
     ".lua", ".xml", ".soundtheme", ".txt", ".txt.gz", "transcription", "copyright", "LICENSE",
+    "bin/flite", ".so.2.2", ".so.2.0.0", "american-english-small",
 )  # fmt: skip
-"""Ends of names that are unpacked: sound, tables and licences, no pictures."""
+"""Ends of names that are unpacked: sound, tables, licences and one program, no pictures."""
 _NETWORK_S = 900.0  # longest wait for one package
 
 

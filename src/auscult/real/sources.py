@@ -31,6 +31,7 @@ from auscult.real.speech import (
     tuxpaint_names,
     tuxpaint_symbols,
 )
+from auscult.real.synthesised import VOICES, flite
 
 SHARED_VOICES = frozenset({"allison"})
 """One woman speaks the English prompts, which train so that English words can be learned, and the
@@ -228,6 +229,17 @@ SOURCES: tuple[Source, ...] = (
         licence="BSD-2-Clause",
         split="heldout",
         holds="English sentences with text",
+    ),
+    *(
+        Source(
+            name=f"flite-{voice}",
+            packages=_debs("flite", "libflite1", "libasound2", "wamerican-small"),
+            read=flite(voice),
+            licence="BSD-like",
+            split="train",
+            holds="English words and phrases with text, synthesised",
+        )
+        for voice in VOICES
     ),
     Source(
         name="fsdd",

@@ -44,14 +44,14 @@ def _by_voice(bank: Bank) -> Groups:
 
 @cache
 def prompts(bank: Bank) -> Groups:
-    """Short English prompts, by voice."""
+    """Short English prompts, by voice; those of a synthesiser by its source."""
     low, high = WORDS
 
     def fits(r: Recording) -> bool:
         known = _english(r) and not r.digit and r.seconds <= LONGEST_S
         return known and low <= len(plain(r.text).split()) <= high and len(plain(r.text)) > 1
 
-    return grouped(bank.where(fits), lambda r: r.speaker)
+    return grouped(bank.where(fits), lambda r: r.speaker or r.source)
 
 
 @cache
