@@ -28,6 +28,7 @@ from auscult.gym import (
     voices,
 )
 from auscult.gym import speech as spoken_tasks
+from auscult.gym.events import NOISE_ALONE, NOTHING
 from auscult.gym.rederive import REDERIVE, agreement, rederive
 from auscult.gym.rederive_sounds import asked
 from auscult.gym.score import distractors, normalise, score_answer
@@ -58,7 +59,8 @@ def assert_valid(item: Item) -> None:
         assert clip.dtype == np.float32 and clip.ndim == 1
         assert np.isfinite(clip).all() and np.abs(clip).max() < 1
         assert 0.2 * SAMPLE_RATE <= len(clip) <= 30 * SAMPLE_RATE
-        assert np.abs(clip).max() > 0.01, "nothing is heard"
+        silent = item.answer in (NOTHING, NOISE_ALONE)
+        assert silent or np.abs(clip).max() > 0.01, "nothing is heard"
     assert item.clips and len(item.heard) == len(item.clips)
     assert item.question and item.inference and item.features and item.facts
     if item.options:

@@ -158,7 +158,7 @@ SPELT = frozenset(
         "event_name", "event_count", "count_among", "event_order", "absent_sound",
         "event_arithmetic", "more_of_which", "even_or_odd", "rule_following", "digit",
         "spoken_digit", "largest_digit", "spoken_arithmetic", "spoken_logic", "said", "transcript",
-        "word_first", "animal",
+        "word_first", "animal", "anything_there", "known",
     }
 )  # fmt: skip
 """Tasks whose captions say all that is in a clip. The captions of the others say what the task

@@ -27,7 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "harmony": ("chord_quality", "scale_mode", "melody_changed", "instrument_order"),
     "musical time": ("tempo", "tempo_change", "meter", "dynamics", "gap_compare"),
     "sound events": (
-        "event_name", "event_count", "count_among", "event_order",
+        "anything_there", "event_name", "event_count", "count_among", "event_order",
         "absent_sound", "longest_sound", "loudest_sound",
     ),
     "scenes": ("background", "noisier_clip", "bigger_room", "approach", "engine_speed"),

@@ -50,6 +50,7 @@ TASKS: dict[str, Task] = {
     "dynamics": rhythm.dynamics,
     "gap_compare": rhythm.gap_compare,
     # sound events
+    "anything_there": events.anything_there,
     "event_name": events.event_name,
     "event_count": events.event_count,
     "count_among": events.count_among,

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auscult.audio.synth import EVENTS, PLURAL, event, finish, gain, lay, tone
+from auscult.audio.masking import pink, white
+from auscult.audio.synth import (
+    EVENTS,
+    PLURAL,
+    SAMPLE_RATE,
+    event,
+    finish,
+    gain,
+    lay,
+    to_level,
+    tone,
+)
 from auscult.gym.base import ORDINALS, counting, draft, pick, rest_s, sample
 from auscult.types import Audio, Item
 
@@ -57,6 +68,37 @@ def event_name(rng: np.random.Generator, level: int) -> Item:
         features=("event",),
         heard=[hear_events(names)],
         inference=f"It is {with_article(name)}.",
+        level=level,
+    )
+
+
+NOTHING, NOISE_ALONE = "nothing", "only noise"
+
+
+def anything_there(rng: np.random.Generator, level: int) -> Item:
+    """Is there a sound at all: silence, noise and nothing else, or one of the events?"""
+    name, other = sample(rng, NAMES, 2)
+    answer = pick(rng, (NOTHING, NOISE_ALONE, name))
+    seconds = float(rng.uniform(0.5, 3.0))
+    n = round(seconds * SAMPLE_RATE)
+    if answer == NOTHING:
+        x, heard, step = np.zeros(n, dtype=np.float32), "I hear nothing.", "There is nothing."
+    elif answer == NOISE_ALONE:
+        x = to_level(pick(rng, (white, pink))(rng, n), -float(rng.uniform(15, 45)))
+        heard, step = "I hear nothing but noise.", "There is only noise."
+    else:
+        x, heard = sequence(rng, [name], level), hear_events([name])
+        step = f"It is {with_article(name)}."
+    return draft(
+        rng,
+        clips=[x],
+        phrasings=("What do you hear?", "Is there any sound, and which?", "What is there to hear?"),
+        options=[NOTHING, NOISE_ALONE, name, other],
+        answer=answer,
+        facts={"truth": answer},
+        features=("event", "noise"),
+        heard=[heard],
+        inference=step,
         level=level,
     )
 

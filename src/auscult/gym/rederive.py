@@ -35,6 +35,7 @@ REDERIVE: dict[str, Callable[[Item], str]] = {
     "meter": music.meter,
     "dynamics": music.dynamics,
     "gap_compare": music.gap_compare,
+    "anything_there": sounds.anything_there,
     "event_name": sounds.event_name,
     "event_count": sounds.event_count,
     "count_among": sounds.count_among,

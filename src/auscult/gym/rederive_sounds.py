@@ -15,7 +15,7 @@ from jaxtyping import Float
 from auscult.audio import measure
 from auscult.audio.synth import BACKGROUNDS, PLURAL, finish, to_level
 from auscult.gym.base import ORDINALS
-from auscult.gym.events import NAMES, sequence
+from auscult.gym.events import NAMES, NOISE_ALONE, NOTHING, sequence
 from auscult.gym.rederive_music import notes, slope
 from auscult.gym.surround import travelled
 from auscult.types import Audio, Item
@@ -101,6 +101,21 @@ _NAME = re.compile(r"\b(" + "|".join(sorted(_FORMS, key=len, reverse=True)) + r"
 def asked(question: str) -> list[str]:
     """The event classes that a question names, in order."""
     return [_FORMS[form] for form in _NAME.findall(question)]
+
+
+STEADY_DB = 12.0
+"""Noise alone moves less than this from one moment to the next; an event ends."""
+
+
+def anything_there(item: Item) -> str:
+    """Silence by its samples, noise by a level that hardly moves, else the first event."""
+    x = item.clips[0]
+    if not x.any():
+        return NOTHING
+    level = measure.envelope_db(x[np.flatnonzero(x)[0] : np.flatnonzero(x)[-1]], 0.05, 0.02)
+    if level.max() - np.percentile(level, 5) < STEADY_DB:
+        return NOISE_ALONE
+    return heard_events(x)[0]
 
 
 def event_name(item: Item) -> str:

@@ -2,8 +2,10 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from auscult.verify import measures
 from auscult.verify import measures_music as music
@@ -143,49 +145,103 @@ def check_time(ear: Listening, claim: Claim) -> Outcome:
     )  # fmt: skip
 
 
+STEADY_DB, MOVING_DB = 6.0, 12.0
+"""Noise alone moves less than the first from one tenth of a second to the next, an event more than
+the second."""
+
+LASTING = 6
+"""Values every 50 ms: what is shorter is a burst and no lasting noise."""
+
+
+def noise_alone(ear: Listening, claim: Claim) -> Outcome:
+    """Something lasts, hardly moves and has no pitch."""
+    level = ear.slow_envelope_db
+    there = np.flatnonzero(level > max(float(level.max(initial=-99.0)) - 25, -70.0))
+    inside = level[there[0] + 2 : there[-1] - 1] if len(there) else level[:0]
+    if ear.silent or len(inside) < LASTING:
+        return Outcome(verdict=CONTRADICTED, measured="no lasting sound")
+    moves = float(np.ptp(np.percentile(inside, (5, 95))))
+    pitched = levels.periodic(ear)
+    verdict = AMBIGUOUS if moves < MOVING_DB and pitched < 0.6 else CONTRADICTED
+    if moves <= STEADY_DB and pitched < 0.5:
+        verdict = SUPPORTED
+    return Outcome(
+        verdict=verdict, measured=f"level moves by {moves:.0f} dB, periodicity {pitched:.2f}",
+        tolerance=f"{STEADY_DB:g} dB, no pitch",
+    )  # fmt: skip
+
+
+def _background(ear: Listening, claim: Claim) -> Outcome:
+    subject, kinds = claim.about.subject, kinds_of(ear)
+    kind = "the main sound" if subject in kinds else levels.background(ear)
+    heard = kind == subject or subject in kinds
+    return Outcome(verdict=verdict_of(heard), measured=f"behind: {kind}", function="background")
+
+
+def _event(ear: Listening, claim: Claim) -> Outcome:
+    subject = claim.about.subject
+    found = [s.kind for s in pick_sounds(ear, replace(claim.about, subject=""))]
+    if "unknown" in found and subject not in found:
+        raise Refused("some sounds are of no known kind")
+    if not found and not ear.silent and about_all(claim):
+        raise Refused("nothing stands out of the background")
+    heard = subject in found
+    return Outcome(verdict=verdict_of(heard), measured=" ".join(found), function="events")
+
+
+def _voice(ear: Listening, claim: Claim) -> Outcome:
+    spoken = [s for s in ear.sounds if s.kind == "voice"]
+    share = sum(s.length_s for s in spoken)
+    # A whisper has no pitch, but it has several sounds; one burst of noise is no voice.
+    clear = share > 0.25 and (len(spoken) > 2 or any(s.hz == s.hz for s in spoken))
+    if "unknown" in kinds_of(ear) and not clear:
+        raise Refused("some sounds are of no known kind")
+    return Outcome(verdict=verdict_of(clear), measured=f"{share:.1f} s of voice", function="events")
+
+
+def _sound(ear: Listening, claim: Claim) -> Outcome:
+    measured = "silent" if ear.silent else f"{ear.rms_db:.0f} dB"
+    return Outcome(verdict=verdict_of(not ear.silent), measured=measured)
+
+
+def _silence(ear: Listening, claim: Claim) -> Outcome:
+    quiet = ear.silent or levels.background(ear) == "silence"
+    measured = "rests are silent" if quiet else "sound throughout"
+    return Outcome(verdict=verdict_of(quiet), measured=measured)
+
+
+def _noise(ear: Listening, claim: Claim) -> Outcome:
+    ratio = levels.snr_db(ear)
+    verdict = AMBIGUOUS if 20 < ratio < 35 else verdict_of(ratio <= 20)
+    return Outcome(verdict=verdict, measured=f"{ratio:.0f} dB SNR")
+
+
+def _echo(ear: Listening, claim: Claim) -> Outcome:
+    tail = measures.MEASURES["reverberation"].function(ear)
+    clear = isinstance(tail, float) and tail > 0.45
+    return Outcome(verdict=verdict_of(clear), measured=f"{tail:.2f} s")
+
+
+PRESENCE: dict[str, Callable[[Listening, Claim], Outcome]] = {
+    **dict.fromkeys(BACKGROUNDS, _background),
+    **dict.fromkeys(EVENTS, _event),
+    "voice": _voice,
+    "speech": _voice,
+    "sound": _sound,
+    "noise alone": noise_alone,
+    "silence": _silence,
+    "noise": _noise,
+    "echo": _echo,
+}
+"""What can be there -> how it is looked for."""
+
+
 def check_presence(ear: Listening, claim: Claim) -> Outcome:
     """Is there such a thing? Events by class, backgrounds by what is heard in the rests."""
     subject = claim.about.subject
-    if subject in BACKGROUNDS:
-        kind = "the main sound" if subject in kinds_of(ear) else levels.background(ear)
-        heard = kind == subject or subject in kinds_of(ear)
-        return Outcome(verdict=verdict_of(heard), measured=f"behind: {kind}", function="background")
-    if subject in EVENTS:
-        found = [s.kind for s in pick_sounds(ear, replace(claim.about, subject=""))]
-        if "unknown" in found and subject not in found:
-            raise Refused("some sounds are of no known kind")
-        if not found and not ear.silent and about_all(claim):
-            raise Refused("nothing stands out of the background")
-        heard = subject in found
-        return Outcome(verdict=verdict_of(heard), measured=" ".join(found), function="events")
-    if subject in ("voice", "speech"):
-        kinds = kinds_of(ear)
-        spoken = [s for s in ear.sounds if s.kind == "voice"]
-        share = sum(s.length_s for s in spoken)
-        # A whisper has no pitch, but it has several sounds; one burst of noise is no voice.
-        clear = share > 0.25 and (len(spoken) > 2 or any(s.hz == s.hz for s in spoken))
-        if "unknown" in kinds and not clear:
-            raise Refused("some sounds are of no known kind")
-        return Outcome(
-            verdict=verdict_of(clear), measured=f"{share:.1f} s of voice", function="events"
-        )
-    if subject == "silence":
-        quiet = ear.silent or (levels.background(ear) == "silence")
-        return Outcome(
-            verdict=verdict_of(quiet), measured="rests are silent" if quiet else "sound throughout"
-        )
-    if subject == "noise":
-        ratio = levels.snr_db(ear)
-        return Outcome(
-            verdict=AMBIGUOUS if 20 < ratio < 35 else verdict_of(ratio <= 20),
-            measured=f"{ratio:.0f} dB SNR",
-        )
-    if subject == "echo":
-        tail = measures.MEASURES["reverberation"].function(ear)
-        return Outcome(
-            verdict=verdict_of(isinstance(tail, float) and tail > 0.45), measured=f"{tail:.2f} s"
-        )
-    raise Refused(f"whether there is {subject} is not measured here")
+    if subject not in PRESENCE:
+        raise Refused(f"whether there is {subject} is not measured here")
+    return PRESENCE[subject](ear, claim)
 
 
 def about_all(claim: Claim) -> bool:

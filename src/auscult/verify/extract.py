@@ -6,11 +6,12 @@ from auscult.verify.claims import Claim
 from auscult.verify.lexicon import language_of, lexicon
 from auscult.verify.rules_compare import comparisons, equalities, not_as, superlatives
 from auscult.verify.rules_courses import contours, directions, orders
-from auscult.verify.rules_quality import presences, qualities
+from auscult.verify.rules_quality import nothing, presences, qualities
 from auscult.verify.rules_values import counts, intervals, meter, notes, per_minute, values
 from auscult.verify.text import Clause, clauses
 
 RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
+    nothing,
     values,
     per_minute,
     intervals,

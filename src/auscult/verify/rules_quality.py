@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from auscult.verify.claims import Claim
+from auscult.verify.claims import Claim, Part
 from auscult.verify.rules_base import (
     BACKGROUNDS,
     EVENTS,
@@ -211,6 +211,42 @@ def presences(clause: Clause) -> Iterator[Claim]:
         behind = [o for o in ordinals(clause) if o.start > t.end]
         no = denied(clause, t) or bool(behind and denied_between(clause, t, behind[0]))
         yield make(clause, "presence", "presence", True, t, about=about, negated=no)
+
+
+_NOISE = r"(?:a\s+|some\s+|steady\s+|white\s+|pink\s+)*(?:noise|hiss|static)"
+_NOTHING = re.compile(
+    r"\b(?:(?:hear|is|there's)\s+(?:nothing|no sounds?|not a sound)"
+    r"|(?:nothing|no sounds?)\s+(?:is|can be)\s+heard)"
+    r"(?:\s+(?:at all|to hear|to be heard|here))*"
+    rf"(?P<but>\s*,?\s*(?:but|only)\s+{_NOISE})?\s?[.!]*\s?$",
+    re.IGNORECASE,
+)
+_NOISE_ALONE = re.compile(
+    rf"\b(?:hear|is|there's)\s+(?P<but>(?:only|just)\s+{_NOISE})\s?[.!]*\s?$", re.IGNORECASE
+)
+_UNNAMED = re.compile(
+    r"\b(?:hear|is|there's) (?:a|some) sound (?:that |which )?i "
+    r"(?:cannot|can't|could not|do not know how to) (?:name|identify|place)\s?[.!]*\s?$",
+    re.IGNORECASE,
+)
+
+
+def nothing(clause: Clause) -> Iterator[Claim]:
+    """ "I hear nothing", "there is no sound but noise", "I hear a sound that I cannot name"."""
+    for pattern in (_NOTHING, _NOISE_ALONE, _UNNAMED):
+        found = pattern.search(clause.text)
+        if found is None:
+            continue
+        inside = [t for t in clause.tokens if t.end > clause.start + found.start()]
+        for t in inside:
+            t.used = True
+        but_noise = found.groupdict().get("but") is not None
+        about = Part(subject="noise alone" if but_noise else "sound", clip=clause.clip)
+        yield Claim(
+            kind="presence", attribute="presence", value=True, about=about,
+            negated=pattern is _NOTHING and not but_noise,
+            start=clause.start + found.start(), end=clause.start + found.end(),
+        )  # fmt: skip
 
 
 def _numbered(clause: Clause) -> bool:

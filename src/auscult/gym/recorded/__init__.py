@@ -53,6 +53,7 @@ RECORDED: dict[str, Recorded | Played] = {
     "real_noisier": Recorded(ask=voices.noisier, pool=voices.voices),
     # effects
     "real_event_name": Recorded(ask=events.name, pool=events.classes),
+    "real_known": Recorded(ask=events.known, pool=events.known_or_not),
     "real_animal": Recorded(ask=events.animal, pool=events.animals),
     "real_event_count": Recorded(ask=events.count, pool=events.hits),
     "real_loudest": Recorded(ask=events.loudest, pool=events.hits),

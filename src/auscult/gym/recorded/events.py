@@ -83,6 +83,43 @@ def animal(rng: np.random.Generator, level: int, bank: Bank, asked: Recording) -
     )  # fmt: skip
 
 
+UNNAMED = "a sound that I cannot name"
+
+
+@cache
+def known_or_not(bank: Bank) -> Groups:
+    """Effects of the classes that training has, by class, and about as many groups of those whose
+    class it has not."""
+    named_ones = classes(bank)
+    others = bank.where(lambda r: r.kind == "effect" and r.label not in bank.taught)
+    n = max(1, min(len(named_ones), len(others)))
+    return {**named_ones, **{f"unnamed {i}": others[i::n] for i in range(n) if others}}
+
+
+def known(rng: np.random.Generator, level: int, bank: Bank, asked: Recording) -> Item:
+    """Which sound is it, or is it one that has no name here?"""
+    label = asked.label if asked.label in bank.taught else UNNAMED
+    families = {k: v[0].family for k, v in classes(bank).items()}
+    wrong = sample(rng, [k for k, f in families.items() if f != asked.family and k != label], 3)
+    options = [label, *wrong[:2], wrong[2] if label == UNNAMED else UNNAMED]
+    return draft(
+        rng,
+        clips=[bank.sound(asked, HEARD_S)],
+        phrasings=(
+            "Which sound is this, if you can name it?",
+            "Can you name this sound?",
+            "What is this sound, or can you not name it?",
+        ),
+        options=options,
+        answer=label,
+        facts=named([asked]) | {"sound": label},
+        features=("event",),
+        heard=[f"I hear {label}."],
+        inference="It has no name here." if label == UNNAMED else f"It is {label}.",
+        level=level,
+    )
+
+
 def _repeated(rng: np.random.Generator, x: Audio, gains_db: list[float]) -> Audio:
     parts: list[tuple[float, Audio]] = []
     at = 0.0

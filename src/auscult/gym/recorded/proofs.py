@@ -127,6 +127,7 @@ BY_SOURCE: dict[str, str] = {
     "real_speaker_count": "speaker",
     "real_who_faster": "words",
     "real_event_name": "class",
+    "real_known": "class",
     "real_animal": "class",
     "real_kind": "class",
     "real_behind": "class",
