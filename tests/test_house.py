@@ -18,7 +18,7 @@ ORDER = (
     "train", "ear", "evaluate",
 )  # fmt: skip
 TOP = (
-    "ask", "demo", "plot", "recipe", "recipe_commands", "plan", "ablate", "cli", "__main__",
+    "ask", "demo", "plot", "nano", "recipe", "recipe_commands", "plan", "ablate", "cli", "__main__",
     "__init__",
 )  # fmt: skip
 

@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "measure": ("auscult.verify.commands:measure", "everything that is measured in a recording"),
     "traces": ("auscult.verify.commands:traces", "SQL over checked traces"),
+    "nano": ("auscult.nano:nano", "the whole of nano from scratch: ear, alignment, decoder"),
     "init": (
         "auscult.train.commands:init",
         "a nano model with random weights, or with Whisper's ear",

@@ -12,7 +12,8 @@ from transformers.processing_utils import ProcessorMixin
 from auscult.audio.mel import N_MELS, frame_count, log_mel
 from auscult.model.clips import as_clip, many, sounds_of
 from auscult.model.encoder import audio_tokens
-from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, CHAT_TEMPLATE, EOT
+from auscult.model.templates import LOCAL, TEMPLATES
+from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, EOT
 from auscult.types import Audio, Turn
 
 THINK_OPEN = "<think>\n"
@@ -34,7 +35,7 @@ class StepAudio2Processor(ProcessorMixin):
         n_mels: int = N_MELS,
         **_: Any,
     ) -> None:
-        template = chat_template or getattr(tokenizer, "chat_template", None) or CHAT_TEMPLATE
+        template = chat_template or getattr(tokenizer, "chat_template", None) or LOCAL
         super().__init__(tokenizer, chat_template=template)
         self.n_mels = n_mels
         needed = [AUDIO_START, AUDIO_PATCH, AUDIO_END, EOT]
@@ -78,6 +79,8 @@ class StepAudio2Processor(ProcessorMixin):
             }
             for turn in turns
         ]
+        if messages and messages[-1]["role"] == "assistant":
+            messages[-1]["eot"] = False  # the reply may go on
         text = self.tokenizer.apply_chat_template(
             messages,
             tokenize=False,
@@ -186,6 +189,7 @@ class StepAudio2Processor(ProcessorMixin):
         processor_kwargs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> Any:  # fmt: skip
         """The conversation as text, or with `tokenize` as what the model reads, its sound included.
+        `chat_template`: "local", "served" (`templates`) or one of your own.
 
         A part {"type": "audio"} may hold an array ("audio"), a path ("path", "url", "audio") or
         base64 ("base64"); {"type": "input_audio"} is OpenAI's. `return_dict=False` gives the ids
@@ -198,7 +202,10 @@ class StepAudio2Processor(ProcessorMixin):
             processor_kwargs or {}
         )
         found: Any = super().apply_chat_template(
-            messages if batched else messages[0], chat_template, tokenize=False, **kwargs
+            messages if batched else messages[0],
+            TEMPLATES.get(chat_template or "", chat_template),
+            tokenize=False,
+            **kwargs,
         )
         if not tokenize:
             return found

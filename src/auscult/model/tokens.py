@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from auscult.model.templates import LOCAL
+
 EOT, BOT = "<|EOT|>", "<|BOT|>"
 AUDIO_START, AUDIO_END, AUDIO_PATCH = "<audio_start>", "<audio_end>", "<audio_patch>"
 
@@ -26,20 +28,6 @@ PUBLISHED_IDS = {
 """Where the released checkpoints keep the tokens that the code relies on."""
 
 NANO_SPECIALS = (EOT, BOT, AUDIO_START, AUDIO_END, AUDIO_PATCH, "<pad>")
-
-CHAT_TEMPLATE = (
-    "{%- for m in messages -%}"
-    "{{- '<|BOT|>' + ('human' if m['role'] == 'user' else m['role']) + '\n' -}}"
-    "{%- if m['content'] is string -%}{{- m['content'] -}}"
-    "{%- else -%}{%- for part in m['content'] -%}"
-    "{{- '<audio_patch>' if part['type'] == 'audio' else part['text'] -}}"
-    "{%- endfor -%}{%- endif -%}"
-    "{%- if not (loop.last and m['role'] == 'assistant') -%}{{- '<|EOT|>' -}}{%- endif -%}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|BOT|>assistant\n<think>\n' -}}{%- endif -%}"
-)
-"""The released template: `user` becomes `human`, a last assistant turn stays open, and the
-generation prompt opens the thought."""
 
 _QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -77,6 +65,6 @@ def train_nano_tokenizer(
         eos_token=EOT,
         pad_token="<pad>",
         additional_special_tokens=[BOT, AUDIO_START, AUDIO_END, AUDIO_PATCH],
-        chat_template=CHAT_TEMPLATE,
+        chat_template=LOCAL,
         clean_up_tokenization_spaces=False,
     )

@@ -185,7 +185,8 @@ class Mixture:
     name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
     often. anywhere: share of items whose sound lies anywhere in a longer recording. real: share of
     items with real sound, from `real_tasks`. level_2: share of items of difficulty 2. drills: share
-    of listening drills, which are always captions. manifest: file of a user's own recordings and
+    of listening drills, which are always captions. longest: of a pool, captions of at most so many
+    words; 0 = all. manifest: file of a user's own recordings and
     questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
@@ -197,6 +198,7 @@ class Mixture:
     real_tasks: tuple[str, ...] = TRAINED
     level_2: float = 0.2
     drills: float = 0.0
+    longest: int = 0
     denial: float = 0.3
     kept: str = ""
     manifest: str = ""

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from auscult.audio.mel import log_mel
 from auscult.files import json_lines, read_json
+from auscult.gym import render
 from auscult.gym.base import pick
 from auscult.model import StepAudio2Processor
 from auscult.model.encoder import AudioEncoder, pooled_frames
@@ -172,6 +173,18 @@ class Pool:
     def _open(self) -> dict[str, np.ndarray]:
         return {p: np.load(self.folder / f"{p}.npy", mmap_mode="r") for p, _ in self._rows}
 
+    @cached_property
+    def by_task(self) -> dict[str, list[int]]:
+        """Numbers of the items of each task; drills, which have no question, under ""."""
+        found: dict[str, list[int]] = {}
+        for i, (_, row) in enumerate(self._rows):
+            found.setdefault(row["task"] if row["question"] else "", []).append(i)
+        return found
+
+    def words(self, index: int) -> int:
+        """How many words the sounds of the item take."""
+        return sum(len(label.split()) for label in render.labels(self.item(index)))
+
     def item(self, index: int) -> Item:
         """An item whose clips are silence of their length: no more than lengths is read of them."""
         row = dict(self._rows[index][1])
@@ -190,6 +203,33 @@ class Pool:
         return found
 
 
+class Choice:
+    """Which items of a pool a mixture means: its tasks, as often as it names them, real ones with
+    its share, drills as captions. Raises `ValueError` where the pool has none of them."""
+
+    def __init__(self, pool: Pool, mixture: Mixture, most_words: int = 0) -> None:
+        self.mixture = mixture
+
+        def fitting(task: str) -> list[int]:
+            found = pool.by_task.get(task, [])
+            return [i for i in found if pool.words(i) <= most_words] if most_words else found
+
+        kept = {task: fitting(task) for task in {"", *mixture.tasks, *mixture.real_tasks}}
+        self.drills = kept[""]
+        self.made = [kept[task] for task in mixture.tasks if kept[task]]
+        self.real = [kept[task] for task in mixture.real_tasks if kept[task]]
+        if not (self.made or self.real):
+            raise ValueError(f"{pool.folder} holds no item of the tasks of this mixture")
+
+    def draw(self, rng: np.random.Generator, kind: str) -> tuple[str, int]:
+        """(kind, number of an item)."""
+        if self.drills and rng.random() < self.mixture.drills:
+            return "caption", pick(rng, self.drills)
+        real = rng.random() < self.mixture.real
+        groups = (self.real or self.made) if real else (self.made or self.real)
+        return kind, pick(rng, pick(rng, groups))
+
+
 class PoolStream(Dataset[list[Batch]]):
     """Group number g of a stream of examples from a pool; text kinds need none. A pure function of
     seed and number."""
@@ -199,6 +239,8 @@ class PoolStream(Dataset[list[Batch]]):
         seed: int,
     ) -> None:  # fmt: skip
         self.pool, self.mixture, self.processor, self.seed = pool, mixture, processor, seed
+        self.choice = Choice(pool, mixture)
+        self.short = Choice(pool, mixture, mixture.longest) if mixture.longest else self.choice
         self.rank, self.world = dist.rank(), dist.world()
         self.size = dist.share_of(batch_size)
 
@@ -209,7 +251,7 @@ class PoolStream(Dataset[list[Batch]]):
         if kind in OTHER_KINDS:
             only = replace(self.mixture, kinds=((kind, 1.0),))
             return encoded(draw(only, self.seed, index), self.processor)
-        chosen = int(rng.integers(len(self.pool)))
+        kind, chosen = (self.short if kind == "caption" else self.choice).draw(rng, kind)
         example = KINDS[kind](self.pool.item(chosen), rng)
         clips = sum(len(turn.clips) for turn in example.turns)
         heard = self.pool.heard(chosen) if clips else []
