@@ -41,7 +41,10 @@ def test_tools_follow_the_system_turn_which_the_local_template_closes(
     processor: StepAudio2Processor,
 ):
     tools = [{"name": "weather"}]
-    said: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    said: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+    ]
     text = processor.apply_chat_template(said, tools=tools)
     schema = '<|BOT|>tool_json_schemas\n[{"name": "weather"}]<|EOT|>'
     assert text == f"<|BOT|>system\nBe brief.<|EOT|>{schema}<|BOT|>human\nHi<|EOT|>"
@@ -53,7 +56,9 @@ def test_tools_follow_the_system_turn_which_the_local_template_closes(
 def test_what_cannot_be_shown_is_refused_by_name(
     processor: StepAudio2Processor, name: str, kind: str
 ):
-    said: list[Any] = [{"role": "user", "content": [{"type": kind}, {"type": "text", "text": "What?"}]}]
+    said: list[Any] = [
+        {"role": "user", "content": [{"type": kind}, {"type": "text", "text": "What?"}]}
+    ]
     with pytest.raises(jinja2.TemplateError, match=f"type {kind}"):
         processor.tokenizer.apply_chat_template(said, chat_template=TEMPLATES[name], tokenize=False)
     with pytest.raises(ValueError, match=f"'{kind}'"):

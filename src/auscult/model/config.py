@@ -34,6 +34,7 @@ class StepAudio2EncoderConfig(PreTrainedConfig):
     """Whisper-style encoder (25 Hz) and adaptor (12.5 Hz). Fields carry the published names."""
 
     model_type = "step_audio_2_encoder"
+    base_config_key = "audio_encoder_config"
 
     n_mels: int = 128
     n_audio_ctx: int = 1500  # positions at 50 Hz: 30 s

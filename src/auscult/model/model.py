@@ -20,6 +20,7 @@ from transformers.utils.generic import can_return_tuple
 
 from auscult.model.config import StepAudio2Config
 from auscult.model.encoder import Adaptor, AudioEncoder, audio_tokens
+from auscult.model.listening import AudioFeatures, audio_features
 
 
 class StepAudio2PreTrainedModel(PreTrainedModel):
@@ -51,6 +52,23 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
     def get_decoder(self) -> nn.Module:
         """The Qwen2 stack alone."""
         return self.model
+
+    @property
+    def base_model(self) -> "StepAudio2Model":
+        """The body without its head: hears, and gives states. It shares the weights."""
+        view = StepAudio2Model.__new__(StepAudio2Model)
+        nn.Module.__init__(view)
+        own = {"_modules", "_parameters", "_buffers"}
+        view.__dict__.update({k: v for k, v in self.__dict__.items() if k not in own})
+        for name in ("model", "encoder", "adapter"):
+            setattr(view, name, getattr(self, name))
+        return view
+
+    def get_audio_features(
+        self, input_features: Float[Tensor, "C M L"], feature_lengths: Int[Tensor, " C"]
+    ) -> AudioFeatures:
+        """What ear and adaptor make of clips, at 25 and at 12.5 Hz."""
+        return audio_features(self.encoder, self.adapter, input_features, feature_lengths)
 
     def freeze_encoder(self) -> None:
         """The encoder never learns after pretraining (paper section 2)."""
@@ -129,6 +147,29 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
             position_ids=position_ids,
             **kwargs,
         )
+
+
+class StepAudio2Model(StepAudio2PreTrainedModel):
+    """The body alone: states of text with sound in it (`AutoModel`)."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^lm_head\.", r"^score\."]
+
+    def __init__(self, config: StepAudio2Config) -> None:
+        super().__init__(config)
+        self._build_body(config)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """States [B, T, D] of the last layer, and of all with `output_hidden_states`."""
+        return self.body(input_ids, input_features, feature_lengths, attention_mask, **kwargs)
 
 
 class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
