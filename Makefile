@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint bench real-sound clean
+.PHONY: setup demo test test-slow test-hf lint bench real-sound clean
 
 setup: $(VENV)/ready
 
@@ -30,6 +30,17 @@ test: lint
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+
+# The common tests of transformers on our classes, in an environment on top of the other one.
+test-hf: .venv-hf/ready
+	OMP_NUM_THREADS=1 .venv-hf/bin/python -m pytest -c tests_hf/pytest.ini tests_hf
+
+.venv-hf/ready: $(VENV)/ready
+	$(BIN)/python -m venv .venv-hf
+	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" > .venv-hf/base
+	.venv-hf/bin/python -c "import shutil, site; shutil.copy('.venv-hf/base', site.getsitepackages()[0] + '/base.pth')"
+	.venv-hf/bin/python -m pip install --quiet parameterized==0.9.0
+	touch $@
 
 bench: setup
 	$(BIN)/python benchmarks/mel.py

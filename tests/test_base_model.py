@@ -82,11 +82,30 @@ def test_the_ear_alone_is_opened_from_a_whole_checkpoint(
     for name in own:
         torch.testing.assert_close(own[name], whole[name])
     torch.testing.assert_close(
-        own.vectors[own.vector_mask], model.project(model.encoder(*sound), sound[1])
+        own.pooler_output[own.vector_mask], model.project(model.encoder(*sound), sound[1])
     )
     assert own.vector_counts.tolist() == [audio_tokens(int(n)) for n in sound[1]]
     assert own.feature_counts.tolist() == [int(pooled_frames(n)) for n in sound[1]]
-    assert not own.vectors[~own.vector_mask].any() and not own.features[~own.feature_mask].any()
+    assert (
+        not own.pooler_output[~own.vector_mask].any()
+        and not own.last_hidden_state[~own.feature_mask].any()
+    )
+
+
+@torch.no_grad()
+def test_hidden_states_and_attention_of_the_ear_are_those_that_made_its_features(
+    model: StepAudio2ForCausalLM, batch: BatchFeature
+):
+    sound = batch["input_features"], batch["feature_lengths"]
+    out = model.get_audio_features(*sound, output_hidden_states=True, output_attentions=True)
+    assert len(out.hidden_states) == len(out.attentions) + 1 == len(model.encoder.blocks) + 1
+    torch.testing.assert_close(out.hidden_states[-1], model.encoder.hidden(*sound))
+    block, x = model.encoder.blocks[0], out.hidden_states[0]
+    value = block.attn.value(block.attn_ln(x)).unflatten(-1, (block.attn.heads, -1))
+    mixed = (out.attentions[0] @ value.transpose(1, 2)).transpose(1, 2).flatten(2)
+    x = x + block.attn.out(mixed)
+    torch.testing.assert_close(x + block.mlp(block.mlp_ln(x)), out.hidden_states[1])
+    assert model.get_audio_features(*sound).hidden_states is None
 
 
 @torch.no_grad()
@@ -97,7 +116,7 @@ def test_an_ear_is_saved_and_opened_by_itself(folder: Path, tmp_path: Path, batc
     again = AutoModel.from_pretrained(tmp_path / "ear")
     assert isinstance(again, StepAudio2Encoder)
     sound = batch["input_features"], batch["feature_lengths"]
-    torch.testing.assert_close(again(*sound).vectors, ear(*sound).vectors)
+    torch.testing.assert_close(again(*sound).pooler_output, ear(*sound).pooler_output)
 
 
 @torch.no_grad()
@@ -113,11 +132,24 @@ def test_long_and_short_clips_of_a_batch_have_the_features_that_they_have_alone(
         one = processor(ASKED, clip)
         alone = ear(one["input_features"], one["feature_lengths"])
         torch.testing.assert_close(
-            out.features[i][out.feature_mask[i]], alone.features[0], atol=1e-5, rtol=1e-4
+            out.last_hidden_state[i][out.feature_mask[i]],
+            alone.last_hidden_state[0],
+            atol=1e-5,
+            rtol=1e-4,
         )
         torch.testing.assert_close(
-            out.vectors[i][out.vector_mask[i]], alone.vectors[0], atol=1e-5, rtol=1e-4
+            out.pooler_output[i][out.vector_mask[i]], alone.pooler_output[0], atol=1e-5, rtol=1e-4
         )
+
+
+def test_the_critic_learns_the_values_that_are_known(
+    model: StepAudio2ForCausalLM, batch: BatchFeature
+):
+    critic = StepAudio2ForTokenClassification(model.config)
+    labels = torch.full(batch["input_ids"].shape, torch.nan)
+    labels[:, -1] = torch.tensor([1.0, -1.0])
+    out = critic(**batch, labels=labels)
+    torch.testing.assert_close(out.loss, ((out.logits[:, -1, 0] - labels[:, -1]) ** 2).mean())
 
 
 def test_the_head_is_opened_from_the_same_folder_as_before(folder: Path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pytest
 
 from auscult.model.processor import StepAudio2Processor
@@ -72,6 +73,28 @@ def test_sound_in_the_forms_of_openai_is_a_placeholder_even_without_the_processo
     for template in TEMPLATES.values():
         text = processor.tokenizer.apply_chat_template(said, chat_template=template, tokenize=False)
         assert text == "<|BOT|>human\n<audio_patch><|EOT|>"
+
+
+def test_the_mask_is_one_on_what_the_assistant_said_and_on_the_end_of_its_turn(
+    processor: StepAudio2Processor,
+):
+    clip = np.full(8000, 0.1, dtype=np.float32)
+    said = [
+        {"role": "user", "content": [{"type": "audio", "audio": clip},
+                                     {"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": "I hear."},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Nothing"}]},
+    ]  # fmt: skip
+    batch = processor.apply_chat_template(
+        [said, said[2:]], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    assert batch["assistant_masks"].shape == batch["input_ids"].shape
+    texts = [
+        processor.tokenizer.decode(row[mask.bool()])
+        for row, mask in zip(batch["input_ids"], batch["assistant_masks"], strict=True)
+    ]
+    assert texts == ["I hear.<|EOT|>Nothing<|EOT|>", "Nothing<|EOT|>"]
 
 
 def test_a_finished_conversation_is_closed_for_training_and_left_open_to_go_on(

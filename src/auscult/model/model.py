@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import GenerationMixin, PreTrainedModel, Qwen2Model
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
@@ -20,7 +21,7 @@ from transformers.utils.generic import can_return_tuple
 
 from auscult.model.config import StepAudio2Config
 from auscult.model.encoder import Adaptor, AudioEncoder, audio_tokens
-from auscult.model.listening import AudioFeatures, audio_features
+from auscult.model.listening import AudioFeatures, asked, audio_features
 
 
 class StepAudio2PreTrainedModel(PreTrainedModel):
@@ -64,11 +65,20 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
             setattr(view, name, getattr(self, name))
         return view
 
+    @can_return_tuple
     def get_audio_features(
-        self, input_features: Float[Tensor, "C M L"], feature_lengths: Int[Tensor, " C"]
+        self,
+        input_features: Float[Tensor, "C M L"],
+        feature_lengths: Int[Tensor, " C"] | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
     ) -> AudioFeatures:
         """What ear and adaptor make of clips, at 25 and at 12.5 Hz."""
-        return audio_features(self.encoder, self.adapter, input_features, feature_lengths)
+        return audio_features(
+            self.encoder, self.adapter, input_features, feature_lengths,
+            hidden_states=asked(output_hidden_states, self.config.output_hidden_states),
+            attentions=asked(output_attentions, self.config.output_attentions),
+        )  # fmt: skip
 
     def freeze_encoder(self) -> None:
         """The encoder never learns after pretraining (paper section 2)."""
@@ -175,6 +185,8 @@ class StepAudio2Model(StepAudio2PreTrainedModel):
 class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
     """Listens, thinks, answers."""
 
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
     def __init__(self, config: StepAudio2Config) -> None:
@@ -195,10 +207,13 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         num_items_in_batch: Tensor | int | None = None,
+        shift_labels: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits [B, T, V]; with `labels` [B, T] (-100 = not trained on) also the mean loss, over
-        `num_items_in_batch` tokens where a trainer that accumulates gradients says so."""
+        `num_items_in_batch` tokens where a trainer that accumulates gradients says so.
+        `shift_labels`: labels that stand one place earlier already, as sequence parallelism has
+        them."""
         out = self.body(
             input_ids, input_features, feature_lengths, attention_mask, position_ids,
             inputs_embeds, **kwargs,
@@ -208,11 +223,11 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(states[:, keep])
         loss = None
-        if labels is not None:
+        if labels is not None or shift_labels is not None:
             mean_loss: Any = self.loss_function
             loss = mean_loss(
                 logits=logits, labels=labels, vocab_size=logits.shape[-1],
-                num_items_in_batch=num_items_in_batch,
+                num_items_in_batch=num_items_in_batch, shift_labels=shift_labels,
             )  # fmt: skip
         return CausalLMOutputWithPast(
             loss=loss,
@@ -266,12 +281,20 @@ class StepAudio2ForTokenClassification(StepAudio2PreTrainedModel):
         input_features: Tensor | None = None,
         feature_lengths: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
         **kwargs: Any,
     ) -> TokenClassifierOutput:
-        """Values [B, T, 1] as `logits`, the name that `transformers` gives a per-token head."""
+        """Values [B, T, 1] as `logits`, the name that `transformers` gives a per-token head; with
+        `labels` [B, T] (NaN = not known) also their mean squared error."""
         out = self.body(input_ids, input_features, feature_lengths, attention_mask, **kwargs)
+        values = self.score(out.last_hidden_state)
+        loss = None
+        if labels is not None:
+            known = ~torch.isnan(labels)
+            loss = F.mse_loss(values[..., 0][known], labels[known].to(values.dtype))
         return TokenClassifierOutput(
-            logits=self.score(out.last_hidden_state),
+            loss=loss,
+            logits=values,
             hidden_states=out.hidden_states,
             attentions=out.attentions,
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerBase
 from transformers.processing_utils import ProcessorMixin
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from auscult.audio.mel import N_MELS, frame_count, log_mel
 from auscult.model.clips import as_clip, many, sounds_of
@@ -112,54 +113,38 @@ class StepAudio2Processor(ProcessorMixin):
         return out
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self,
-        text: str | Sequence[str] | None = None,
-        audio: Any = None,
-        images: Any = None,
-        videos: Any = None,
-        *,
-        sampling_rate: int | None = None,
-        padding: bool | str = True,
-        max_length: int | None = None,
-        padding_side: str = "left",
-        return_tensors: str | None = "pt",
-        **kwargs: Any,
+        self, text: str | Sequence[str] | None = None, audio: Any = None, **kwargs: Any
     ) -> BatchFeature:
         """A padded batch: input_ids, attention_mask and, with sound, input_features [C, M, L] and
         feature_lengths [C].
 
         `audio`: one clip, a flat list of clips that the placeholders of the texts take in order, or
-        a list per text; a clip in any form of `clips.as_clip`. `padding`: True (to the longest), or
-        "max_length" with `max_length`, on `padding_side`. `return_tensors`: "pt", "np", or None for
-        lists of ids. What the three nested dicts `text_kwargs`, `audio_kwargs` and `common_kwargs`
-        hold counts as if it stood beside them. Raises `ValueError` for what this model cannot see
-        and for what it would have to drop.
+        a list per text; a clip in any form of `clips.as_clip`. Settings and what they are without:
+            sampling_rate=None     of arrays; None is 16,000
+            padding=True           to the longest; or "max_length" with `max_length`
+            padding_side="left"    or "right"
+            return_tensors="pt"    "np", or None for lists of ids
+        What the three nested dicts `text_kwargs`, `audio_kwargs` and `common_kwargs` hold counts as
+        if it stood beside them. Raises `ValueError` for what this model cannot see and for what it
+        would have to drop.
         """
-        nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("text", "audio", "common")]
-        inner = {name: value for some in nested for name, value in some.items()}
-        if inner:
-            whole: dict[str, Any] = {
-                "sampling_rate": sampling_rate, "padding": padding, "max_length": max_length,
-                "padding_side": padding_side, "return_tensors": return_tensors,
-            }  # fmt: skip
-            return self(text, audio, images, videos, **whole | kwargs | inner)
-        _refuse(images, videos, kwargs)
+        given = _settings(kwargs)
         texts = [text] if isinstance(text, str) else list(text or ())
         if not texts:
             raise ValueError(f"no text came; write one {AUDIO_PATCH} for each clip at least")
-        rows = self._clips_by_text(texts, audio, sampling_rate)
+        rows = self._clips_by_text(texts, audio, given["sampling_rate"])
         mels = [[self.features(clip) for clip in row] for row in rows]
         ids = [
             self.token_ids(t, [m.shape[1] for m in row]) for t, row in zip(texts, mels, strict=True)
         ]
-        width = _width(ids, padding, max_length)
+        width = _width(ids, given["padding"], given["max_length"])
         flat = [m for row in mels for m in row]
         pad = special_id(self.tokenizer, "pad") or 0
-        batch: dict[str, Any] = dict(pad_batch(ids, flat, pad, width, padding_side))
-        if return_tensors is None:
+        batch: dict[str, Any] = dict(pad_batch(ids, flat, pad, width, given["padding_side"]))
+        if given["return_tensors"] is None:
             batch["attention_mask"] = batch["attention_mask"].tolist()
             batch["input_ids"] = batch["input_ids"].tolist()
-        return BatchFeature(batch, tensor_type="np" if return_tensors == "np" else None)
+        return BatchFeature(batch, tensor_type="np" if given["return_tensors"] == "np" else None)
 
     def _clips_by_text(self, texts: Sequence[str], audio: Any, rate: int | None) -> list[list[Any]]:
         """The clips of each text. A flat list is dealt out by the placeholders."""
@@ -185,34 +170,55 @@ class StepAudio2Processor(ProcessorMixin):
 
     def apply_chat_template(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, conversation: Any, chat_template: str | None = None, *, tokenize: bool = False,
-        return_dict: bool = False, return_tensors: str | None = "pt",
+        return_dict: bool = False, return_tensors: str | None = "auto",
+        return_assistant_tokens_mask: bool = False,
         processor_kwargs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> Any:  # fmt: skip
         """The conversation as text, or with `tokenize` as what the model reads, its sound included.
-        `chat_template`: "local", "served" (`templates`) or one of your own.
 
-        A part {"type": "audio"} may hold an array ("audio"), a path ("path", "url", "audio") or
-        base64 ("base64"); {"type": "input_audio"} is OpenAI's. `return_dict=False` gives the ids
-        alone. Raises `ValueError` for URLs and for parts that this model cannot be shown.
+        `chat_template`: "local", "served" (`templates`) or one of your own. A part
+        {"type": "audio"} may hold an array ("audio"), a path ("path", "url", "audio") or base64
+        ("base64"); {"type": "input_audio"} is OpenAI's. With `return_dict` tensors, and with
+        `return_assistant_tokens_mask` "assistant_masks" beside them: 1 on what the assistant said.
+        Without it the ids alone, as lists where no kind of tensors is asked for. Raises
+        `ValueError` for URLs and for parts that this model cannot be shown.
         """
         batched = bool(conversation) and isinstance(conversation[0], list | tuple)
         heard = [sounds_of(one) for one in (conversation if batched else [conversation])]
         messages = [some for some, _ in heard]
-        settings = {n: kwargs.pop(n) for n in tuple(kwargs) if n in _CALL} | (
-            processor_kwargs or {}
-        )
-        found: Any = super().apply_chat_template(
-            messages if batched else messages[0],
-            TEMPLATES.get(chat_template or "", chat_template),
-            tokenize=False,
-            **kwargs,
-        )
+        names = (*_CALL, "text_kwargs", "audio_kwargs", "common_kwargs", "truncation")
+        settings = {n: kwargs.pop(n) for n in tuple(kwargs) if n in names}
+        template = TEMPLATES.get(chat_template or "", chat_template or str(self.chat_template))
+        texts, spans = render_jinja_template(
+            conversations=messages, chat_template=template,
+            return_assistant_tokens_mask=return_assistant_tokens_mask,
+            **{**self.tokenizer.special_tokens_map, **kwargs},
+        )  # fmt: skip
         if not tokenize:
-            return found
-        texts = found if batched else [found]
-        whole: dict[str, Any] = {"return_tensors": return_tensors} | settings
-        batch = self(list(texts), [clips for _, clips in heard], **whole)
-        return batch if return_dict else batch["input_ids"]
+            return texts if batched else texts[0]
+        clips = [some for _, some in heard]
+        tensors = ("pt" if return_dict else None) if return_tensors == "auto" else return_tensors
+        whole = {"return_tensors": tensors} | settings | (processor_kwargs or {})
+        batch = self(list(texts), clips, **whole)
+        if return_assistant_tokens_mask:
+            said = [self._said(t, s, c) for t, s, c in zip(texts, spans, clips, strict=True)]
+            batch["assistant_masks"] = _like(batch["attention_mask"], said)
+        if return_dict:
+            return batch
+        return batch["input_ids"] if batched or tensors else batch["input_ids"][0]
+
+    def _said(
+        self, text: str, spans: Sequence[tuple[int, int]], clips: Sequence[Audio]
+    ) -> list[int]:
+        """1 for each id of `token_ids` that begins in one of the spans of characters."""
+        found: Any = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        frames = iter([self.frames(clip) for clip in clips])
+        out: list[int] = []
+        for token, (start, _) in zip(found["input_ids"], found["offset_mapping"], strict=True):
+            inside = int(any(a <= start < b for a, b in spans))
+            patch = token == self._around[1]
+            out += [inside] * (audio_tokens(next(frames)) + 2 if patch else 1)
+        return out
 
     @property
     def model_input_names(self) -> list[str]:
@@ -240,26 +246,41 @@ def pad_features(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return out, lengths
 
 
-_CALL = frozenset(
-    {
-        "padding", "max_length", "padding_side", "sampling_rate", "text_kwargs", "audio_kwargs",
-        "common_kwargs", "truncation",
-    }
-)  # fmt: skip
-"""Settings of a call that may stand among those of the template."""
+_CALL = {
+    "sampling_rate": None, "padding": True, "max_length": None, "padding_side": "left",
+    "return_tensors": "pt",
+}  # fmt: skip
+"""Settings of a call, which may also stand among those of a template, and what they usually are."""
+
+_MEANINGLESS = ("add_special_tokens", "return_attention_mask", "return_token_type_ids")
+"""Nothing is added, and the mask is always there."""
 
 
-def _refuse(images: Any, videos: Any, kwargs: dict[str, Any]) -> None:
-    """Raises `ValueError` for what would be dropped in silence."""
-    for name, value in (("images", images), ("videos", videos)):
-        if value is not None:
+def _settings(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The settings of `_CALL`. Raises `ValueError` for what would be dropped in silence, and
+    `TypeError` for what is no setting."""
+    nested = [kwargs.pop(f"{kind}_kwargs", None) or {} for kind in ("text", "audio", "common")]
+    given = kwargs | {name: value for some in nested for name, value in some.items()}
+    for name in ("images", "videos"):
+        if given.pop(name, None) is not None:
             raise ValueError(f"{name} came, but this model hears and does not see")
-    if kwargs.pop("truncation", None):
+    if given.pop("truncation", None):
         raise ValueError("truncation would cut through sound; shorten the clip or the text")
-    for name in ("add_special_tokens", "return_attention_mask", "return_token_type_ids"):
-        kwargs.pop(name, None)  # nothing is added, and the mask is always there
-    if kwargs:
-        raise TypeError(f"unknown setting {', '.join(kwargs)} of StepAudio2Processor")
+    odd = [name for name in given if name not in (*_CALL, *_MEANINGLESS)]
+    if odd:
+        raise TypeError(f"unknown setting {', '.join(odd)} of StepAudio2Processor")
+    return _CALL | given
+
+
+def _like(mask: Any, rows: Sequence[Sequence[int]]) -> Any:
+    """Rows of numbers padded as the attention mask is, in its form."""
+    padded: list[list[int]] = []
+    for inside, row in zip(mask.tolist() if hasattr(mask, "tolist") else mask, rows, strict=True):
+        numbers = iter(row)
+        padded.append([next(numbers) if here else 0 for here in inside])
+    if isinstance(mask, list):
+        return padded
+    return torch.tensor(padded) if isinstance(mask, Tensor) else np.array(padded)
 
 
 def _width(ids: Sequence[Sequence[int]], padding: bool | str, max_length: int | None) -> int:

@@ -16,9 +16,7 @@ _OPEN = "{%- if add_generation_prompt -%}{{- '<|BOT|>assistant\n<think>\n' -}}{%
 _TOOLS = "{{- '<|BOT|>tool_json_schemas\n' + tools | tojson + '<|EOT|>' -}}"
 
 LOCAL = (
-    "{%- for m in messages -%}"
-    "{%- if tools and loop.first and m['role'] != 'system' -%}" + _TOOLS + "{%- endif -%}"
-    "{{- '<|BOT|>' + ('human' if m['role'] == 'user' else m['role']) + '\n' -}}"
+    "{%- macro said(m) -%}"
     "{%- if m['content'] is string -%}{{- m['content'] -}}"
     "{%- elif m['content'] -%}{%- for part in m['content'] -%}"
     "{%- if " + _SOUND + " -%}{{- '<audio_patch>' -}}"
@@ -27,6 +25,12 @@ LOCAL = (
     "{%- endfor -%}{%- endif -%}"
     "{%- if (m['content'] or m['role'] != 'assistant') and m.get('eot', true) -%}"
     "{{- '<|EOT|>' -}}{%- endif -%}"
+    "{%- endmacro -%}"
+    "{%- for m in messages -%}"
+    "{%- if tools and loop.first and m['role'] != 'system' -%}" + _TOOLS + "{%- endif -%}"
+    "{{- '<|BOT|>' + ('human' if m['role'] == 'user' else m['role']) + '\n' -}}"
+    "{%- if m['role'] == 'assistant' -%}{%- generation -%}{{- said(m) -}}{%- endgeneration -%}"
+    "{%- else -%}{{- said(m) -}}{%- endif -%}"
     "{%- if tools and loop.first and m['role'] == 'system' -%}" + _TOOLS + "{%- endif -%}"
     "{%- endfor -%}" + _OPEN
 )
