@@ -147,6 +147,6 @@ class StepAudio2Encoder(PreTrainedModel):
         )  # fmt: skip
 
 
-def asked(given: bool | None, usual: bool) -> bool:
+def asked(given: bool | None, usual: bool | None) -> bool:
     """An option of a call, else that of the configuration."""
-    return usual if given is None else given
+    return bool(usual if given is None else given)

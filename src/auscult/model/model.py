@@ -186,7 +186,7 @@ class StepAudio2ForCausalLM(StepAudio2PreTrainedModel, GenerationMixin):
     """Listens, thinks, answers."""
 
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}  # pyright: ignore[reportAssignmentType]
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
     def __init__(self, config: StepAudio2Config) -> None:

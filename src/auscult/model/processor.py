@@ -189,11 +189,12 @@ class StepAudio2Processor(ProcessorMixin):
         names = (*_CALL, "text_kwargs", "audio_kwargs", "common_kwargs", "truncation")
         settings = {n: kwargs.pop(n) for n in tuple(kwargs) if n in names}
         template = TEMPLATES.get(chat_template or "", chat_template or str(self.chat_template))
-        texts, spans = render_jinja_template(
+        written: dict[str, Any] = {**self.tokenizer.special_tokens_map, **kwargs}
+        rendered: Any = render_jinja_template(
             conversations=messages, chat_template=template,
-            return_assistant_tokens_mask=return_assistant_tokens_mask,
-            **{**self.tokenizer.special_tokens_map, **kwargs},
+            return_assistant_tokens_mask=return_assistant_tokens_mask, **written,
         )  # fmt: skip
+        texts, spans = rendered
         if not tokenize:
             return texts if batched else texts[0]
         clips = [some for _, some in heard]
