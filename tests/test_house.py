@@ -18,8 +18,8 @@ ORDER = (
     "train", "ear", "evaluate",
 )  # fmt: skip
 TOP = (
-    "ask", "demo", "plot", "nano", "recipe", "recipe_commands", "plan", "ablate", "cli", "__main__",
-    "__init__",
+    "ask", "listen", "demo", "plot", "nano", "recipe", "recipe_commands", "plan", "ablate", "cli",
+    "__main__", "__init__",
 )  # fmt: skip
 
 

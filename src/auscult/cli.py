@@ -11,6 +11,10 @@ from typing import Any
 
 VERBS: dict[str, tuple[str, str]] = {
     "ask": ("auscult.ask:ask", "ask a question about one or more recordings"),
+    "listen": (
+        "auscult.listen:listen",
+        "what is in a recording: measured, and said by a model, side by side",
+    ),
     "demo": ("auscult.demo:demo", "make a few gym clips and ask about them, and about a file"),
     "gym list": ("auscult.gym.commands:list_tasks", "all tasks with an example of each"),
     "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
