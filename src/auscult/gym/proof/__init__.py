@@ -1,0 +1,1 @@
+"""Every answer found again in the samples."""

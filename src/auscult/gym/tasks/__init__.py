@@ -1,0 +1,1 @@
+"""The synthetic tasks, one file a family."""

@@ -1,0 +1,1 @@
+"""Packages read: decoders, tables, one reader for each source."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning: rewards, filters, advantages, rollouts, PPO."""

@@ -1,0 +1,1 @@
+"""One clip as the verifier hears it: what is measured, each once."""

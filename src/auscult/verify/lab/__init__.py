@@ -1,0 +1,1 @@
+"""How the verifier is fitted, attacked and measured."""

@@ -1,0 +1,1 @@
+"""Findings and measurements for people."""

@@ -1,0 +1,1 @@
+"""The ground floor: run folders and processes."""
