@@ -23,7 +23,7 @@ from auscult.bench.gym import load
 from auscult.engine import Engine, Sampling, Thinking
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import runs_in
+from auscult.evaluate.results.runs import runs_in
 from auscult.gym.render import question_turns
 from auscult.model.weights import open_model
 

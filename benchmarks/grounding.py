@@ -23,18 +23,18 @@ from tqdm import tqdm
 
 from auscult import gym
 from auscult.audio import speech
-from auscult.evaluate.stats import wilson
 from auscult.gym.render import chain
+from auscult.stats.intervals import wilson
 from auscult.types import Item
-from auscult.verify.agree import same_claim, same_content
-from auscult.verify.attacks import ATTACKS
 from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, Claim, Part
-from auscult.verify.extract import extract
-from auscult.verify.fit import in_noise
 from auscult.verify.grounded import grounded, grounding
-from auscult.verify.measures import MEASURES, take
+from auscult.verify.hear.measures import MEASURES, take
+from auscult.verify.lab.agree import same_claim, same_content
+from auscult.verify.lab.attacks import ATTACKS
+from auscult.verify.lab.fit import in_noise
+from auscult.verify.lab.statements import Statement, statements
+from auscult.verify.read.extract import extract
 from auscult.verify.scores import score
-from auscult.verify.statements import Statement, statements
 from auscult.verify.verify import Ears, listen, verify
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,7 +254,7 @@ def model_figure(model: str, per_task: int, others: int = 8) -> None:
     from auscult.engine import Engine, Sampling, Thinking
     from auscult.gym.render import question_turns
     from auscult.model.weights import open_model
-    from auscult.verify.entropy import entropy_gap
+    from auscult.verify.lab.entropy import entropy_gap
 
     net, processor = open_model(model)
     engine = Engine(

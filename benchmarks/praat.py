@@ -7,8 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from auscult.audio.io import read_audio
-from auscult.evaluate.stats import wilson
-from auscult.verify.measures import MEASURES, take
+from auscult.stats.intervals import wilson
+from auscult.verify.hear.measures import MEASURES, take
 from auscult.verify.verify import listen
 
 
@@ -66,7 +66,7 @@ def praat_rate(clip: np.ndarray, pitch) -> float:
     import parselmouth
     from scipy.signal import find_peaks
 
-    from auscult.audio.speaking import activity
+    from auscult.audio.hear.speaking import activity
 
     level = parselmouth.Sound(clip.astype(np.float64), 16000).to_intensity(minimum_pitch=50)
     db, at = level.values[0], level.xs()

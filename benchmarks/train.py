@@ -58,8 +58,8 @@ class Ours:
         from auscult.model.weights import locate
         from auscult.train.core import Learner, Machine, Rate, make_critic, open_for_training
         from auscult.train.forward import Actor
-        from auscult.train.ppo import Ppo, PpoStep
-        from auscult.train.rollout import Rollouts
+        from auscult.train.rl.ppo import Ppo, PpoStep
+        from auscult.train.rl.rollout import Rollouts
 
         self.args = args
         machine = Machine(precision="fp32")
@@ -82,7 +82,7 @@ class Ours:
 
     def __call__(self, number: int) -> int:
         """One whole step: sampling, rewards, update; tokens that were sampled."""
-        from auscult.train.batch import Encoded
+        from auscult.train.feed.batch import Encoded
         from auscult.types import Rollout
 
         engine = self.sampler.refresh()
@@ -150,7 +150,7 @@ def sft(args: argparse.Namespace) -> tuple[float, float]:
     """Tokens per second of (our SFT step, a bare loop over the same batches), in turn."""
     from auscult.model.weights import locate
     from auscult.train.core import Learner, Machine, open_for_training
-    from auscult.train.data import Mixture, Stream
+    from auscult.train.feed.data import Mixture, Stream
     from auscult.train.forward import Actor
     from auscult.train.sft import Sft, _step
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from auscult.audio.respeak import SPEAKERS
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import Row, Run
+from auscult.evaluate.results.runs import Row, Run
 
 EVIL = "I hear <script>alert(1)</script> | `two` *notes*."
 N = 12

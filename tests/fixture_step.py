@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fixture_sounds import encoded, tone, wav_bytes
 
-from auscult.bench import step_eval_360, step_paralinguistic, step_r15
 from auscult.bench.question import Answer, Mark, Plea, Question, Suite
+from auscult.bench.sets import step_eval_360, step_paralinguistic, step_r15
 
 # Names of tasks as published: five of eleven are not those that lmms-eval looks up. Labels may be
 # in English, with a space before them; two clips of one podcast ("lsWT") are in two subsets.

@@ -5,9 +5,9 @@ import pytest
 from auscult.bench.letters import bare_option, chosen_option, clear_letter, outer_letter
 from auscult.bench.matching import letter_to_text, mark_choice
 from auscult.bench.question import Answer, Question
-from auscult.bench.spoken_mqa import stated_number
+from auscult.bench.sets.spoken_mqa import stated_number
+from auscult.bench.sets.voicebench_choice import clear_side
 from auscult.bench.suites import SUITES
-from auscult.bench.voicebench_choice import clear_side
 from auscult.bench.wrappers import readings
 
 OPTIONS = ("Dog", "Cat", "Bird")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auscult.bench import asr
 from auscult.bench.files import MissingData
 from auscult.bench.question import Answer, Question
+from auscult.bench.sets import asr
 
 SUITES = {s.name: s for s in asr.SUITES_HERE}
 

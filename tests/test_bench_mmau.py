@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auscult.bench import mmar, mmau
 from auscult.bench.files import MissingData
 from auscult.bench.matching import lettered_option, mark_choice, string_match
 from auscult.bench.prompts import letter
 from auscult.bench.question import Answer, Mark, Question
+from auscult.bench.sets import mmar, mmau
 
 SUITES = {s.name: s for s in (*mmau.SUITES_HERE, *mmar.SUITES_HERE)}
 

@@ -6,9 +6,9 @@ import fixture_mmsu
 import numpy as np
 import pytest
 
-from auscult.bench import mmsu
 from auscult.bench.letters import chosen_option, outer_letter
 from auscult.bench.question import Answer, Question
+from auscult.bench.sets import mmsu
 from auscult.bench.suites import SUITES, questions
 
 

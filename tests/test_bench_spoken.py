@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auscult.bench import asr, big_bench_audio, spoken_mqa
 from auscult.bench.files import MissingData
 from auscult.bench.question import Answer, Question, Suite
+from auscult.bench.sets import asr, big_bench_audio, spoken_mqa
 
 SUITES = {s.name: s for s in (big_bench_audio.SUITE, spoken_mqa.SUITE, *asr.SUITES_HERE)}
 

@@ -12,9 +12,9 @@ from fixture_step import ALL, HASHES, LENGTHS, SUITES, asked, judged, same, verd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auscult.bench import step_eval_360, step_paralinguistic, step_r15
 from auscult.bench.files import MissingData
 from auscult.bench.question import Question
+from auscult.bench.sets import step_eval_360, step_paralinguistic, step_r15
 
 
 @pytest.fixture(scope="module")

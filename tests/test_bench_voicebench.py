@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auscult.bench import voicebench, wildspeech
-from auscult.bench import voicebench_choice as choice
 from auscult.bench.files import MissingData
 from auscult.bench.question import Answer, Question, Suite, Worded
+from auscult.bench.sets import voicebench, wildspeech
+from auscult.bench.sets import voicebench_choice as choice
 
 SUITES: dict[str, Suite] = {s.name: s for s in (*voicebench.SUITES_HERE, wildspeech.SUITE)}
 

@@ -7,8 +7,8 @@ import fixture_voicebench as fixture
 import pytest
 
 from auscult.bench.question import Answer, Question
-from auscult.bench.voicebench import load
-from auscult.bench.voicebench_ifeval import CHECKS, follows, mark, restate, variants
+from auscult.bench.sets.voicebench import load
+from auscult.bench.sets.voicebench_ifeval import CHECKS, follows, mark, restate, variants
 
 
 @pytest.fixture(scope="module")

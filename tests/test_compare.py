@@ -14,9 +14,9 @@ from auscult.bench.suites import suite_named
 from auscult.cli import main
 from auscult.evaluate.compare import compare_places, compared, markdown, pairs
 from auscult.evaluate.door import Effort, run
-from auscult.evaluate.paired import detectable, needed, paired_bootstrap, permutation_p
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import figures, read, runs_in
+from auscult.evaluate.results.runs import figures, read, runs_in
+from auscult.stats.paired import detectable, needed, paired_bootstrap, permutation_p
 
 QUIET = Effort(inside=True, rows=16, retries=0, wait_s=0.1, display="none")
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from auscult.audio import corrupt as bench
-from auscult.audio import masking, measure, music
+from auscult.audio import masking
 from auscult.audio.corrupt import CODECS, CORRUPTIONS, SNRS_DB, corrupt, mix
+from auscult.audio.hear import measure, music
 from auscult.audio.synth import SAMPLE_RATE, event, gain, lay, tone
 from auscult.audio.voice import contour, vowel
 from auscult.types import Audio

@@ -30,7 +30,7 @@ from auscult.model.weights import open_model
 from auscult.real.bank import bank
 from auscult.train.alignment import Aligner, open_aligner, word_loss
 from auscult.train.core import Machine, Rate
-from auscult.train.pool import of_encoder
+from auscult.train.feed.pool import of_encoder
 
 ON_SMALL_CACHE = ("synthetic", "digits", "prompt", "voice", "effect", "strokes", "nothing")
 """Lessons that need no soundfont."""

@@ -9,7 +9,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 
 from auscult.evaluate.commands import results
 from auscult.evaluate.door import _same_questions
-from auscult.evaluate.runs import LogWarning, header_of, read, runs_in
+from auscult.evaluate.results.runs import LogWarning, header_of, read, runs_in
 from auscult.files import BadFile
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auscult import gym
-from auscult.evaluate.stats import grouped_mean, paired_difference, wilson
 from auscult.gym.score import normalise, score_answer
+from auscult.stats.intervals import grouped_mean, paired_difference, wilson
 
 
 def test_wilson_matches_the_textbook():

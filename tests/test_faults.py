@@ -21,7 +21,7 @@ from auscult.faults import Garbled, LastingFault, lasting, told_apart
 from auscult.files import BadFile
 from auscult.model.weights import open_model
 from auscult.types import Turn
-from auscult.verify.endpoint import extract_by_endpoint
+from auscult.verify.read.endpoint import extract_by_endpoint
 
 
 def http(code: int, text: str = "") -> urllib.error.HTTPError:

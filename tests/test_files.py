@@ -15,8 +15,8 @@ from auscult.cli import main
 from auscult.evaluate.hearing import read_texts
 from auscult.files import KINDS, BadFile, json_lines, known, read_json, read_text
 from auscult.model.weights import locate, open_model
-from auscult.train.data import read_kept
-from auscult.train.manifest import open_manifest
+from auscult.train.feed.data import read_kept
+from auscult.train.feed.manifest import open_manifest
 from auscult.verify.store import query, read_traces, write
 
 SEPARATORS = "one\u2028two\u2029three\x85four\x0bfive\x1csix"

@@ -9,11 +9,11 @@ from test_verify import PLAIN_TASKS, melody
 
 from auscult import gym
 from auscult.gym.render import chain
-from auscult.verify.attacks import ATTACKS
 from auscult.verify.claims import Claim, Part
 from auscult.verify.coherence import coherence, wrong_steps
-from auscult.verify.extract import extract
 from auscult.verify.grounded import grounded, grounding, thresholds
+from auscult.verify.lab.attacks import ATTACKS
+from auscult.verify.read.extract import extract
 from auscult.verify.scores import (
     Elsewhere,
     contradictions,
@@ -146,7 +146,7 @@ def test_the_prose_sets_are_whole():
 
 
 def test_the_grammar_keeps_what_it_has_learnt_on_the_development_prose():
-    from auscult.verify.agree import same_content
+    from auscult.verify.lab.agree import same_content
 
     rows = [json.loads(line) for line in (DATA / "prose_dev.jsonl").read_text().splitlines()]
     found = wanted = 0

@@ -15,8 +15,11 @@ from scipy.stats import binom, chisquare
 from auscult import gym
 from auscult.audio import speech, synth
 from auscult.audio.synth import SAMPLE_RATE
-from auscult.gym import (
-    commands,
+from auscult.gym import commands
+from auscult.gym.proof.rederive import REDERIVE, agreement, rederive
+from auscult.gym.proof.sounds import asked
+from auscult.gym.score import distractors, normalise, score_answer
+from auscult.gym.tasks import (
     conflict,
     events,
     harmony,
@@ -27,11 +30,8 @@ from auscult.gym import (
     tones,
     voices,
 )
-from auscult.gym import speech as spoken_tasks
-from auscult.gym.events import NOISE_ALONE, NOTHING
-from auscult.gym.rederive import REDERIVE, agreement, rederive
-from auscult.gym.rederive_sounds import asked
-from auscult.gym.score import distractors, normalise, score_answer
+from auscult.gym.tasks import speech as spoken_tasks
+from auscult.gym.tasks.events import NOISE_ALONE, NOTHING
 from auscult.types import Item
 
 TASKS = [t for t in gym.TASKS if t not in gym.SPEECH_TASKS or speech.available()]

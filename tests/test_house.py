@@ -14,8 +14,8 @@ FILES += sorted((ROOT / "benchmarks").glob("*.py"))
 
 # Each package may import those to its left; the files beside them may import all.
 ORDER = (
-    "types", "files", "faults", "audio", "real", "gym", "bench", "model", "engine", "verify",
-    "train", "ear", "evaluate",
+    "types", "files", "faults", "stats", "work", "audio", "real", "gym", "bench", "model", "engine",
+    "verify", "train", "ear", "evaluate",
 )  # fmt: skip
 TOP = (
     "ask", "listen", "demo", "plot", "nano", "recipe", "recipe_commands", "plan", "ablate", "cli",
@@ -30,6 +30,15 @@ def test_files_and_functions_stay_small(file: Path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def test_no_floor_has_more_rooms_than_one_can_see_at_once():
+    full: dict[str, int] = {}
+    for folder in {file.parent for file in SOURCE.rglob("*.py")}:
+        rooms = len([f for f in folder.glob("*.py") if f.name != "__init__.py"])
+        if rooms > 15:
+            full[str(folder.relative_to(SOURCE))] = rooms
+    assert not full
 
 
 def imported(tree: ast.Module) -> set[str]:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from auscult import gym
-from auscult.audio import measure, speech
+from auscult.audio import speech
+from auscult.audio.hear import measure
 from auscult.audio.respeak import SPEAKERS, respeak
 from auscult.audio.synth import EVENTS, PLURAL
-from auscult.gym import (
-    base,
+from auscult.gym import base
+from auscult.gym.languages import LANGUAGES, SLOTS, matches, translated, wordings
+from auscult.gym.tasks import (
     conflict,
     events,
     harmony,
@@ -26,8 +28,7 @@ from auscult.gym import (
     tones,
     voices,
 )
-from auscult.gym import speech as spoken_tasks
-from auscult.gym.languages import LANGUAGES, SLOTS, matches, translated, wordings
+from auscult.gym.tasks import speech as spoken_tasks
 
 MODULES = (conflict, events, harmony, manner, reason, rhythm, scenes, spoken_tasks, tones, voices)
 SOUND_MAKERS = (

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auscult.audio import loudness, music, pitch, speaking, speech, synth
-from auscult.audio.measure import Pitch
+from auscult.audio import speech, synth
+from auscult.audio.hear import loudness, music, pitch, speaking
+from auscult.audio.hear.measure import Pitch
 from auscult.audio.synth import NOTE_NAMES, SAMPLE_RATE, TIMBRES, gain, lay, note_hz, times, tone
 from auscult.audio.voice import VOWELS, contour, tremble, vowel
 from auscult.types import Audio

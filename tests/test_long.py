@@ -18,10 +18,10 @@ from auscult.cli import main
 from auscult.engine import Engine
 from auscult.evaluate.provider import turn_of
 from auscult.types import Reply, Turn
-from auscult.verify.combine import by_energy, commonest, typical
-from auscult.verify.listening import Listening, Refused, Window
-from auscult.verify.long import Held, LongListening, Stretch, _Ear, edges, hear
-from auscult.verify.measures import MEASURES, take
+from auscult.verify.hear.combine import by_energy, commonest, typical
+from auscult.verify.hear.listening import Listening, Refused, Window
+from auscult.verify.hear.long import Held, LongListening, Stretch, _Ear, edges, hear
+from auscult.verify.hear.measures import MEASURES, take
 from auscult.verify.verify import listen
 
 RATE = 16000
@@ -167,7 +167,7 @@ def test_a_stretch_of_a_source_ends_where_it_ends():
 @pytest.fixture
 def long_file(tmp_path, monkeypatch):
     """A recording that is long because windows are short here."""
-    monkeypatch.setattr("auscult.verify.long.WINDOW_S", 5.0)
+    monkeypatch.setattr("auscult.verify.hear.long.WINDOW_S", 5.0)
     soundfile.write(tmp_path / "long.wav", speech_like(6), RATE)
     return tmp_path / "long.wav"
 

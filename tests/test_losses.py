@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auscult.train import losses
-from auscult.train.advantages import ADVANTAGES, Signals, gae, group_normalised, leave_one_out
-from auscult.train.batch import Encoded, collate, micro_batches, split_row, visible
+from auscult.train.feed.batch import Encoded, collate, micro_batches, split_row, visible
 from auscult.train.forward import Actor
+from auscult.train.rl.advantages import ADVANTAGES, Signals, gae, group_normalised, leave_one_out
 
 
 def some_rows(rng: np.random.Generator, n: int = 2) -> list[Encoded]:

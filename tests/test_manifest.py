@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from auscult.audio.io import AudioError, write_audio
 from auscult.gym import render
 from auscult.gym.base import DIGITS
-from auscult.train.manifest import (
+from auscult.train.feed.manifest import (
     KNOWN_FEATURES,
     MOST_PROBLEMS,
     Row,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import SAMPLE_RATE, TIMBRES, fade, finish, gain, lay, times, to_level, tone
 from auscult.audio.voice import VOWELS, contour, tremble, vowel
 

@@ -12,7 +12,7 @@ from auscult.audio import speech
 from auscult.engine import Engine, Sampling
 from auscult.gym.score import score_answer
 from auscult.model.weights import SHIPPED, locate, open_model
-from auscult.train.rollout import Asking, conversation
+from auscult.train.rl.rollout import Asking, conversation
 from auscult.types import Item, Reply
 
 TASKS = [

@@ -6,11 +6,11 @@ import pytest
 from auscult import gym
 from auscult.audio.masking import pink, white
 from auscult.audio.synth import to_level, tone
-from auscult.gym.events import NOISE_ALONE, NOTHING
 from auscult.gym.render import chain
+from auscult.gym.tasks.events import NOISE_ALONE, NOTHING
 from auscult.types import Audio
 from auscult.verify.claims import CONTRADICTED, SUPPORTED
-from auscult.verify.extract import extract
+from auscult.verify.read.extract import extract
 from auscult.verify.verify import check_text
 
 SILENCE = np.zeros(16_000, dtype=np.float32)

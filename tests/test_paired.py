@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from auscult.evaluate import paired
-from auscult.evaluate.paired import (
+from auscult.stats import paired
+from auscult.stats.paired import (
     bootstrap_mean,
     clustered_mean,
     detectable,
@@ -22,7 +22,7 @@ from auscult.evaluate.paired import (
     paired_bootstrap,
     permutation_p,
 )
-from auscult.evaluate.thinking_slope import Attempt, thinking_slope
+from auscult.stats.slope import Attempt, thinking_slope
 from auscult.types import Estimate
 
 SCORES = st.lists(

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from auscult.model.weights import open_model
-from auscult.train.batch import collate, encode
 from auscult.train.core import Machine, Rate
-from auscult.train.data import KINDS, Mixture, encoded
-from auscult.train.items import fetch
-from auscult.train.pool import Gather, Pool, gather, of_encoder
+from auscult.train.feed.batch import collate, encode
+from auscult.train.feed.data import KINDS, Mixture, encoded
+from auscult.train.feed.items import fetch
+from auscult.train.feed.pool import Gather, Pool, gather, of_encoder
 from auscult.train.sft import Sft, losses, sft
 
 FP32 = Machine(precision="fp32")
@@ -31,7 +31,7 @@ GATHER = Gather(
 
 @pytest.fixture
 def pool(eighty_bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("auscult.train.pool.PART", 8)
+    monkeypatch.setattr("auscult.train.feed.pool.PART", 8)
     return gather(GATHER, eighty_bands, tmp_path / "pool")
 
 

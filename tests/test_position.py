@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from auscult.audio import masking, measure
+from auscult.audio import masking
 from auscult.audio.corrupt import corrupt
+from auscult.audio.hear import measure
 from auscult.audio.synth import event, gain, lay, tone
 from auscult.types import Audio
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auscult.audio.synth import resample
-from auscult.real import containers, sounds, speech, texts
-from auscult.real.decode import LeftOut, decode, write_flac
 from auscult.real.packages import Package, Places, Unavailable, fetch
+from auscult.real.read import containers, sounds, speech, texts
+from auscult.real.read.decode import LeftOut, decode, write_flac
 from auscult.real.recording import (
     Clip,
     RealSoundError,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from auscult.real import synthesised
-from auscult.real.decode import decode
+from auscult.real.read import synthesised
+from auscult.real.read.decode import decode
+from auscult.real.read.synthesised import flite, phrase, vocabulary
 from auscult.real.recording import Clip, RealSoundError, Skip
-from auscult.real.synthesised import flite, phrase, vocabulary
 
 WORDS = "apple\nbranch\ncat\nAlice\ncan't\nét\nno\nunquestionably\n"
 

@@ -16,11 +16,12 @@ from fixture_real import encoded, tone, write_debs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auscult.audio.pitch import pitch_track
-from auscult.real import check, fonts, labels, make
+from auscult.audio.hear.pitch import pitch_track
+from auscult.real import check, fonts, make
 from auscult.real.commands import labels_table, report, sources_table
 from auscult.real.packages import Places
 from auscult.real.programs import DRUMS, INSTRUMENTS, PITCHED, PROGRAMS
+from auscult.real.read import labels
 from auscult.real.recording import RealSoundError, Recording, default_folder, load, read_recordings
 from auscult.real.sources import FONTS, SHARED_VOICES, SOURCES, of_name, split_of
 

@@ -21,8 +21,10 @@ from auscult import ablate, cli, gym, plan, recipe
 from auscult.engine import Thinking
 from auscult.gym.problems import PROBLEMS, fetch, make_problem
 from auscult.gym.score import score_answer
-from auscult.train import awareness, distil, select, stages
-from auscult.train.rollout import Asking, collect, rollouts
+from auscult.train import distil, stages
+from auscult.train.feed import awareness
+from auscult.train.rl import select
+from auscult.train.rl.rollout import Asking, collect, rollouts
 from auscult.types import Reply
 
 TASKS = ("event_count", "pitch_direction")
@@ -145,7 +147,7 @@ def test_a_share_of_the_questions_samples_what_the_whole_list_would():
 def test_a_stage_samples_from_the_processes_what_it_samples_itself():
     from auscult.model.weights import locate
     from auscult.train.core import Machine, open_for_training
-    from auscult.train.rollout import Rollouts
+    from auscult.train.rl.rollout import Rollouts
 
     machine = Machine(precision="fp32")
     model, processor = open_for_training(locate("nano"), machine)
@@ -311,7 +313,7 @@ def test_the_whole_recipe_runs_on_real_spoken_digits(tmp_path):
     folder = next((p for p in REAL if p.is_dir()), None)
     if folder is None:
         pytest.skip("the recordings of spoken digits are not here")
-    from auscult.train.manifest import fsdd_manifest
+    from auscult.train.feed.manifest import fsdd_manifest
 
     file = tmp_path / "digits.jsonl"
     fsdd_manifest(folder, file, 120, 0)

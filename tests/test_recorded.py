@@ -11,10 +11,10 @@ from fixture_bank import VOICES
 from auscult import gym
 from auscult.bench import real as bench
 from auscult.bench.files import MissingData
+from auscult.gym.proof.rederive import rederive
 from auscult.gym.recorded import PLAYED_QUESTIONS, RECORDED, held_out_count, make_recorded
 from auscult.gym.recorded.proofs import BY_SOURCE, PROOFS
 from auscult.gym.recorded.task import Played, Recorded, dealt
-from auscult.gym.rederive import rederive
 from auscult.gym.score import distractors, score_answer
 from auscult.real.bank import available, bank, grouped
 from auscult.real.fonts import NoSound

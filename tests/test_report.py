@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from auscult.evaluate import report_data as data
-from auscult.evaluate.report import SECTIONS, write_report
-from auscult.evaluate.report_data import FAMILIES
+from auscult.evaluate.report import data
+from auscult.evaluate.report.data import FAMILIES
+from auscult.evaluate.report.recipe import SECTIONS, write_report
 from auscult.gym import TASKS
 
 N = 20

@@ -21,16 +21,16 @@ from fixture_results import (
 )
 from fixture_sounds import tone, wav_bytes
 
-from auscult.evaluate import results
-from auscult.evaluate import results_analysis as about
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.results import published, sections, write_page
-from auscult.evaluate.runs import Run
+from auscult.evaluate.results import analysis as about
+from auscult.evaluate.results import page as results
+from auscult.evaluate.results.page import published, sections, write_page
+from auscult.evaluate.results.runs import Run
 
 
 def made(runs: list[Run]) -> dict[str, dict[str, Any]]:
     """Section title -> its record in results.json."""
-    from auscult.evaluate.report_page import numbers
+    from auscult.evaluate.report.page import numbers
 
     return {s.title: numbers(s) for s in sections(runs)}
 

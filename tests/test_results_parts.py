@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from fixture_results import FULL, SILENT, controls, reply, run
 
-from auscult.bench.voicebench import LEADERBOARD, suite_name
-from auscult.evaluate import runs as records
+from auscult.bench.sets.voicebench import LEADERBOARD, suite_name
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.report_page import numbers
-from auscult.evaluate.results import sections
-from auscult.evaluate.results_analysis import Family, contrast
-from auscult.evaluate.results_sweeps import LADDERS, rungs
-from auscult.evaluate.runs import Run, distinct, figures, read, runs_in
+from auscult.evaluate.report.page import numbers
+from auscult.evaluate.results import runs as records
+from auscult.evaluate.results.analysis import Family, contrast
+from auscult.evaluate.results.page import sections
+from auscult.evaluate.results.runs import Run, distinct, figures, read, runs_in
+from auscult.evaluate.results.sweeps import LADDERS, rungs
 
 WORDS = {"kimi_edits": 1.0, "kimi_length": 4.0, "per_utterance": 0.25}
 MORE_WORDS = {"kimi_edits": 6.0, "kimi_length": 6.0, "per_utterance": 1.0}

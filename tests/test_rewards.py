@@ -12,9 +12,9 @@ from auscult.gym import render
 from auscult.gym.problems import PROBLEMS, SCENE, make_problem
 from auscult.gym.render import chain
 from auscult.gym.score import distractors, score_answer
-from auscult.train.awareness import DENIALS, acknowledges, denies
-from auscult.train.rewards import REWARDS
-from auscult.train.select import Band, in_band
+from auscult.train.feed.awareness import DENIALS, acknowledges, denies
+from auscult.train.rl.rewards import REWARDS
+from auscult.train.rl.select import Band, in_band
 from auscult.train.stages import pairs_of
 from auscult.types import Item, Reply, Rollout
 

@@ -20,14 +20,14 @@ from test_train import FP32, source, weights  # noqa: F401 - source is a fixture
 
 from auscult import gym
 from auscult.train import losses
-from auscult.train.advantages import Signals
-from auscult.train.batch import Encoded, collate, micro_batches
 from auscult.train.core import Learner, Rate, make_critic, merged, open_for_training
 from auscult.train.dpo import Dpo, Pair, dpo
+from auscult.train.feed.batch import Encoded, collate, micro_batches
 from auscult.train.forward import Actor, heard
-from auscult.train.ppo import Ppo, PpoStep, batch_losses, ppo, prompts_of, rows_of
-from auscult.train.rewards import REWARDS
-from auscult.train.rollout import Asking, Rollouts, rollouts
+from auscult.train.rl.advantages import Signals
+from auscult.train.rl.ppo import Ppo, PpoStep, batch_losses, ppo, prompts_of, rows_of
+from auscult.train.rl.rewards import REWARDS
+from auscult.train.rl.rollout import Asking, Rollouts, rollouts
 
 KEYS = [f"{t}/train/1/{i}" for t in ("pitch_direction", "noisier_clip") for i in range(3)]
 KEYS += ["text_arithmetic/train/1/5", "text_order/train/1/2"]
@@ -220,7 +220,7 @@ def test_an_optimiser_of_8_bit_states_trains(source, tmp_path):  # noqa: F811
 
 
 def test_more_processes_than_prompts_are_refused(source, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("auscult.train.dist.world", lambda: 5)
+    monkeypatch.setattr("auscult.work.dist.world", lambda: 5)
     with pytest.raises(ValueError, match="2 prompts a step cannot be shared by 5 processes"):
         ppo(PPO, KEYS, source, tmp_path / "out", source)
 
@@ -254,7 +254,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from dataclasses import replace
 from test_rl import KEYS, PPO, FP32
-from auscult.train.ppo import ppo
+from auscult.train.rl.ppo import ppo
 machine = replace(FP32, shard={shard}, checkpoint_minutes={minutes})
 config = replace(PPO, machine=machine, steps={steps}, prompts=2, critic_warmup={warmup})
 ppo(config, KEYS, Path({source!r}), Path({out!r}), Path({source!r}))
@@ -327,7 +327,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(shard, source, tmp_path):  # n
 
 def test_asking_with_silence_and_a_neighbours_sound():
     item = gym.make("pitch_direction", 3)
-    from auscult.train.rollout import conversation
+    from auscult.train.rl.rollout import conversation
 
     silent = conversation(item, Asking(sound="silence"))[0].clips
     swapped = conversation(item, Asking(sound="swapped"))[0].clips

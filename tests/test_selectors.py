@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from auscult.evaluate.paired import paired_bootstrap
-from auscult.evaluate.selectors import PAPER, SELECTORS, Sample, at_size, curve, pass_at
+from auscult.stats.paired import paired_bootstrap
+from auscult.stats.selectors import PAPER, SELECTORS, Sample, at_size, curve, pass_at
 
 NAN = math.nan
 

@@ -14,7 +14,7 @@ from auscult.bench.suites import SUITES, questions
 from auscult.cli import main
 from auscult.evaluate.door import Effort, model_named, run
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import Run, figures, runs_in
+from auscult.evaluate.results.runs import Run, figures, runs_in
 
 FAMILIES = ("mmsu", "mmau", "spoken", "step", "voicebench", "digits")
 FIXTURES = {

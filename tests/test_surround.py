@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from auscult import gym
 from auscult.audio import speech
-from auscult.audio.measure import onsets, segments
+from auscult.audio.hear.measure import onsets, segments
 from auscult.audio.synth import SAMPLE_RATE
-from auscult.gym.rederive import rederive
+from auscult.gym.proof.rederive import rederive
 from auscult.gym.surround import surround
 from auscult.types import Item
 

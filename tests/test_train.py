@@ -20,15 +20,17 @@ from auscult import gym
 from auscult.gym import render
 from auscult.model import StepAudio2ForCausalLM
 from auscult.recipe import nano
-from auscult.train import awareness, checkpoint, dist
+from auscult.train import checkpoint
 from auscult.train.alignment import Aligner
-from auscult.train.batch import collate
 from auscult.train.core import Learner, Machine, Rate
-from auscult.train.data import KINDS, Mixture, Stream, batches, draw, encoded, read_kept
-from auscult.train.drills import DRILLS
-from auscult.train.run import config_hash
+from auscult.train.feed import awareness
+from auscult.train.feed.batch import collate
+from auscult.train.feed.data import KINDS, Mixture, Stream, batches, draw, encoded, read_kept
+from auscult.train.feed.drills import DRILLS
+from auscult.train.feed.talk import text_model_reply
 from auscult.train.sft import Sft, losses, sft
-from auscult.train.talk import text_model_reply
+from auscult.work import dist
+from auscult.work.run import config_hash
 
 TASKS = ("pitch_direction", "event_count", "noisier_clip")
 MIXTURE = Mixture(kinds=(("chain", 0.5), ("direct", 0.3), ("twin_chain", 0.2)), tasks=TASKS)

@@ -15,12 +15,12 @@ from auscult.audio.io import read_audio
 from auscult.audio.synth import finish, lay, note_hz, tone
 from auscult.gym.render import chain
 from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, UNVERIFIABLE
-from auscult.verify.extract import extract
-from auscult.verify.lexicon import LANGUAGES, language_of, lexicon
-from auscult.verify.listening import Listening
-from auscult.verify.measures import MEASURES, take
-from auscult.verify.probes import PROBES, agrees
-from auscult.verify.statements import STATEMENTS, statements
+from auscult.verify.hear.listening import Listening
+from auscult.verify.hear.measures import MEASURES, take
+from auscult.verify.lab.probes import PROBES, agrees
+from auscult.verify.lab.statements import STATEMENTS, statements
+from auscult.verify.read.extract import extract
+from auscult.verify.read.lexicon import LANGUAGES, language_of, lexicon
 from auscult.verify.verify import check_text, describe, listen, verify
 
 DATA = Path(__file__).parent / "data" / "grounding"
@@ -148,7 +148,7 @@ def test_a_denial_reads_the_same_in_every_language(text: str):
 
 
 def test_every_lexicon_names_only_tables_of_english():
-    folder = Path(verify_package.__file__).parent / "lexicon"
+    folder = Path(verify_package.__file__).parent / "read" / "lexicon"
     texts = {name: (folder / f"{name}.toml").read_text() for name in LANGUAGES}
     tables = {name: set(tomllib.loads(text)) for name, text in texts.items()}
     assert all(found <= tables["en"] for found in tables.values())

@@ -15,9 +15,9 @@ from auscult.cli import main
 from auscult.gym.render import chain, question_turns
 from auscult.model import StepAudio2ForCausalLM
 from auscult.types import Turn
-from auscult.verify.endpoint import extract_by_endpoint, parse_reply
-from auscult.verify.entropy import entropy, entropy_gap, mapo_weights
-from auscult.verify.extract import extract
+from auscult.verify.lab.entropy import entropy, entropy_gap, mapo_weights
+from auscult.verify.read.endpoint import extract_by_endpoint, parse_reply
+from auscult.verify.read.extract import extract
 from auscult.verify.store import TABLES, query, read_traces
 
 

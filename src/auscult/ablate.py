@@ -15,11 +15,11 @@ import numpy as np
 import tyro
 
 from auscult.evaluate.stage import measure, thought_scores
-from auscult.evaluate.stats import wilson
 from auscult.recipe import Stage, nano
-from auscult.train import dist
-from auscult.train.select import Band
+from auscult.stats.intervals import wilson
+from auscult.train.rl.select import Band
 from auscult.types import Estimate
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def ask(
             argument.
         options: the possible answers, if the question has a closed list; the answer is one of them.
         think: none, free, or a number of tokens after which the thought is closed.
-        samples: so many thoughts; shown is the one that the verifier finds most of in the sound.
+        samples: so many thoughts; shown is the one that the sound bears out best.
         model: nano, nano-base, or a folder with a Step-Audio-2 / R1 checkpoint.
         json: print one JSON object instead of text, one for each part of a long recording.
         plot: also draw waveform, spectrogram, question, thought and answer to this PNG.
@@ -75,42 +75,55 @@ def ask(
         seed: of the sampling.
         max_tokens: bound for thought and answer together.
         threads: CPU threads; small models are fastest with one.
-        damaged: what to do with a recording of which a part is missing: refuse it, read what is
-            there if little is missing, or read any.
+        damaged: refuse a recording of which a part is missing, or read it if little is, or any.
     """
     began = time.perf_counter()
     files, question = _inputs(inputs)
-    if samples < 1:
-        raise ValueError(f"--samples must be 1 or more; got {samples}")
     clips = [read_audio(file, damaged=damaged) for file in files]
+    request = _request(options, think, samples, temperature, seed, max_tokens)
     import torch
 
-    from auscult.engine import Engine, Form, Request, Sampling, Thinking
+    from auscult.engine import Engine
     from auscult.gym.render import ask_text
     from auscult.model.weights import open_model
 
     torch.set_num_threads(threads)
-    warm = temperature if temperature or samples == 1 else SAMPLED
-    request = Request(
-        turns=(), n=samples, thinking=Thinking.parse(think),
-        sampling=Sampling(temperature=warm, seed=seed, max_tokens=max_tokens),
-        form=Form(options=options) if options else None,
-    )  # fmt: skip
     engine = Engine(*open_model(model), rows=samples)
-    text = ask_text(question, options)
-    for found in answers(engine, clips, text, request, shown=not json):
+    asked: dict[str, object] = {"question": question, "options": [*options], "model": model}
+    for found in answers(engine, clips, ask_text(question, options), request, shown=not json):
         if json:
-            record: dict[str, object] = {"question": question, "options": [*options]}
-            record |= {"model": model} | _record(found, time.perf_counter() - began)
+            record = asked | _record(found, time.perf_counter() - began)
             print(json_format.dumps(record, ensure_ascii=False))
         _note(found, max_tokens)
         if plot is not None:
-            from auscult.plot import plot_answer
+            _draw(files, clips, question, found, plot)
 
-            heard = [_part(clip, found) for clip in clips]
-            title = ", ".join(Path(f).name for f in files)
-            thought, answer = found.reply.thought, found.reply.answer
-            plot_answer(heard, question, thought, answer, _numbered(plot, found), title=title)
+
+def _request(
+    options: tuple[str, ...], think: str, samples: int, temperature: float, seed: int, most: int
+) -> Any:
+    """The request, still without its sound."""
+    from auscult.engine import Form, Request, Sampling, Thinking
+
+    if samples < 1:
+        raise ValueError(f"--samples must be 1 or more; got {samples}")
+    warm = temperature if temperature or samples == 1 else SAMPLED
+    return Request(
+        turns=(), n=samples, thinking=Thinking.parse(think),
+        sampling=Sampling(temperature=warm, seed=seed, max_tokens=most),
+        form=Form(options=options) if options else None,
+    )  # fmt: skip
+
+
+def _draw(
+    files: Sequence[str], clips: Sequence[Audio], question: str, found: Found, plot: Path
+) -> None:
+    from auscult.plot import plot_answer
+
+    heard = [_part(clip, found) for clip in clips]
+    title = ", ".join(Path(f).name for f in files)
+    thought, answer = found.reply.thought, found.reply.answer
+    plot_answer(heard, question, thought, answer, _numbered(plot, found), title=title)
 
 
 def _inputs(inputs: Sequence[str]) -> tuple[list[str], str]:
@@ -184,8 +197,8 @@ def best(
     """The reply whose thought the sound bears out best, with what was found; of equal ones the
     one whose answer most replies give, then the first."""
     from auscult.verify.grounded import grounding
-    from auscult.verify.picture import SIGNS
     from auscult.verify.scores import score
+    from auscult.verify.show.picture import SIGNS
     from auscult.verify.verify import listen
 
     ears, options = listen(clips), form.options if form is not None else ()

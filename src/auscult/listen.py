@@ -12,9 +12,9 @@ from auscult.ask import answers
 from auscult.audio.io import MAX_SECONDS, Damaged, read_recording
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.verify.claims import Finding
-from auscult.verify.measures import MEASURES, Measured, take
-from auscult.verify.picture import SIGNS, save
-from auscult.verify.shown import clock
+from auscult.verify.hear.measures import MEASURES, Measured, take
+from auscult.verify.show.measured import clock
+from auscult.verify.show.picture import SIGNS, save
 from auscult.verify.verify import Ears, check_text
 from auscult.verify.verify import listen as hear
 

@@ -14,11 +14,11 @@ import tyro
 from auscult import gym
 from auscult.ear.align import Align, align
 from auscult.recipe_commands import in_processes
-from auscult.train import dist
 from auscult.train.core import Rate
-from auscult.train.data import TRAINED, Mixture
-from auscult.train.pool import Gather, gather
+from auscult.train.feed.data import TRAINED, Mixture
+from auscult.train.feed.pool import Gather, gather
 from auscult.train.sft import Sft, init_nano, sft
+from auscult.work import dist
 
 ALL = Mixture(
     kinds=(), tasks=(*gym.TASKS, "anything_there"), real=0.4,

@@ -14,14 +14,12 @@ from typing import Any
 
 from auscult.evaluate.stage import Measure, measure
 from auscult.files import read_json
-from auscult.train import dist
 from auscult.train.core import Machine, Rate
-from auscult.train.data import Mixture
 from auscult.train.distil import Distil
 from auscult.train.dpo import Dpo
-from auscult.train.ppo import Ppo
-from auscult.train.run import write_whole
-from auscult.train.select import Band
+from auscult.train.feed.data import Mixture
+from auscult.train.rl.ppo import Ppo
+from auscult.train.rl.select import Band
 from auscult.train.sft import Sft
 from auscult.train.stages import (
     Rl,
@@ -32,6 +30,8 @@ from auscult.train.stages import (
     rlvr,
     self_cognition,
 )
+from auscult.work import dist
+from auscult.work.run import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import tyro
 from auscult.cli import ARGUMENTS
 from auscult.recipe import Stage, nano, r1
 from auscult.recipe import run as run_recipe
-from auscult.train import dist
+from auscult.work import dist
 
 
 def in_processes(processes: int) -> None:
@@ -81,7 +81,7 @@ def recipe(
     in_processes(processes)
     run_recipe(chosen, out)
     if dist.rank() == 0:
-        from auscult.evaluate.report import write_report
+        from auscult.evaluate.report.recipe import write_report
 
         print(f"report: {write_report(out)}")
 
@@ -107,7 +107,7 @@ def report(folder: Annotated[Path, tyro.conf.Positional], /) -> None:
     Args:
         folder: what `auscult recipe --out` was given.
     """
-    from auscult.evaluate.report import write_report
+    from auscult.evaluate.report.recipe import write_report
 
     print(write_report(folder))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from auscult.audio.music import TRIADS
+from auscult.audio.hear.music import TRIADS
 from auscult.audio.synth import SAMPLE_RATE, band_noise, fade, gain, note_hz, to_level, tone
 from auscult.audio.voice import VOWELS, contour, vowel
 from auscult.types import Audio

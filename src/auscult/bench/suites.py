@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from auscult.bench import (
+from auscult.bench import gym, real
+from auscult.bench.files import MissingData
+from auscult.bench.question import Question, Suite
+from auscult.bench.sets import (
     asr,
     big_bench_audio,
-    gym,
     mmar,
     mmau,
     mmsu,
-    real,
     spoken_digits,
     spoken_mqa,
     step_eval_360,
@@ -21,8 +22,6 @@ from auscult.bench import (
     voicebench,
     wildspeech,
 )
-from auscult.bench.files import MissingData
-from auscult.bench.question import Question, Suite
 
 _ALL = (
     gym.SUITE,

@@ -23,7 +23,6 @@ from auscult.ear.lessons import ABOUT, MARKS, Lesson, lesson
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.processor import pad_features, plain_ids
 from auscult.real.bank import bank
-from auscult.train import dist
 from auscult.train.alignment import (
     FRAMES_PER_VECTOR,
     Aligner,
@@ -31,11 +30,12 @@ from auscult.train.alignment import (
     vectors_of,
     word_loss,
 )
-from auscult.train.batch import rows_of
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
-from auscult.train.data import BATCHES_PER_GROUP, batches
+from auscult.train.feed.batch import rows_of
+from auscult.train.feed.data import BATCHES_PER_GROUP, batches
 from auscult.train.forward import autocast
 from auscult.train.loop import open_run, train
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

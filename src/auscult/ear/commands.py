@@ -15,7 +15,7 @@ from auscult.ear.spelling import SHIFT_S, spelling_table
 from auscult.ear.spelling import spell as spell_all
 from auscult.model.weights import open_model
 from auscult.train.alignment import ALIGNER, open_aligner
-from auscult.train.run import write_whole
+from auscult.work.run import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

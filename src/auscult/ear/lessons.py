@@ -25,8 +25,8 @@ from auscult.gym.recorded.voices import voices
 from auscult.gym.recorded.words import digits, languages, plain, prompts
 from auscult.gym.surround import BARE
 from auscult.real.bank import Bank, bank
-from auscult.train.data import TRAINED
-from auscult.train.drills import DRILLS
+from auscult.train.feed.data import TRAINED
+from auscult.train.feed.drills import DRILLS
 from auscult.types import Audio, Item
 
 Marks = Mapping[str, int]

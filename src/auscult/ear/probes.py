@@ -27,7 +27,7 @@ from auscult.gym.recorded.voices import pitched, voices
 from auscult.model.encoder import AudioEncoder
 from auscult.real.bank import Bank, Groups, bank
 from auscult.real.recording import Split
-from auscult.train.pool import Features, Hearing, of_encoder
+from auscult.train.feed.pool import Features, Hearing, of_encoder
 from auscult.types import Audio
 
 LONGEST_S = 8.0

@@ -11,7 +11,7 @@ import tyro
 from auscult.bench.suites import SUITES, suite_named
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.studies import STUDIES, Extent, protocols
-from auscult.train.run import write_whole
+from auscult.work.run import write_whole
 
 if TYPE_CHECKING:
     from auscult.evaluate.door import Fault
@@ -103,7 +103,7 @@ def results(
         out: folder of results.html and results.md; default beside the logs.
     """
     _framework()
-    from auscult.evaluate.results import write_page
+    from auscult.evaluate.results.page import write_page
 
     print(write_page(place, out or (place if place.is_dir() else place.parent)))
 
@@ -142,10 +142,10 @@ def submission(
         out: the JSON file to write.
     """
     _framework()
-    from auscult.bench.mmau import submission as rows_of
     from auscult.bench.question import Answer
+    from auscult.bench.sets.mmau import submission as rows_of
     from auscult.bench.suites import questions
-    from auscult.evaluate.runs import read
+    from auscult.evaluate.results.runs import read
 
     run = read(log)
     if run.protocol.suite != "mmau_test":

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from scipy.special import stdtrit
 
-from auscult.evaluate.paired import (
+from auscult.evaluate.protocol import Protocol, differences
+from auscult.evaluate.results.analysis import p_value
+from auscult.evaluate.results.runs import Run, official_values, runs_in, strict_values
+from auscult.stats.paired import (
     McNemar,
     clustered_mean,
     detectable,
@@ -21,11 +24,8 @@ from auscult.evaluate.paired import (
     needed,
     paired_bootstrap,
 )
-from auscult.evaluate.protocol import Protocol, differences
-from auscult.evaluate.results_analysis import p_value
-from auscult.evaluate.runs import Run, official_values, runs_in, strict_values
-from auscult.train.run import write_whole
 from auscult.types import Estimate
+from auscult.work.run import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

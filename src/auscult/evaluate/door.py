@@ -24,12 +24,12 @@ from inspect_ai.model import Model, ModelAPI, get_model
 import auscult.evaluate.registry  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from auscult.evaluate.protocol import Protocol
 from auscult.evaluate.provider import Machine, run_on
-from auscult.evaluate.runs import LogWarning, header_of
+from auscult.evaluate.results.runs import LogWarning, header_of
 from auscult.evaluate.tasks import SOUNDS, bench
 from auscult.faults import LastingFault, told_apart
 from auscult.files import BadFile
 from auscult.model.weights import SHIPPED, locate
-from auscult.train.run import fingerprint
+from auscult.work.run import fingerprint
 
 BUDGETED = ("auscult", "step-audio", "scripted")
 """Providers that can hold a thought to a budget; at others it would be ignored in silence."""

@@ -31,8 +31,8 @@ from auscult.engine import Answered, Engine, Form, Request, Sampling, Thinking
 from auscult.engine.process import EngineProcess
 from auscult.faults import LastingFault
 from auscult.model.weights import locate, open_model
-from auscult.train.run import fingerprint
 from auscult.types import Audio, Reply, Turn
+from auscult.work.run import fingerprint
 
 EXTRAS = ("repetition_penalty", "contrast", "without", "certainty", "minimum", "options")
 """Fields of `extra_body`: those of `Sampling` by their names, and the thought's least length."""

@@ -28,9 +28,9 @@ from auscult.bench.question import Answer, Mark, Question
 from auscult.evaluate.aside import aside
 from auscult.evaluate.judging import judged, rated
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import interval
-from auscult.train.awareness import denies
-from auscult.train.filters import others
+from auscult.evaluate.results.runs import interval
+from auscult.train.feed.awareness import denies
+from auscult.train.rl.filters import others
 from auscult.verify.claims import CONTRADICTED, SUPPORTED
 from auscult.verify.grounded import grounded, grounding
 from auscult.verify.scores import score

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from auscult.engine import Engine, Thinking
 from auscult.files import read_json
-from auscult.train import awareness, dist
 from auscult.train.core import Machine, open_for_training
 from auscult.train.distil import EVIDENCE
-from auscult.train.filters import scored
-from auscult.train.items import manifest_keys
+from auscult.train.feed import awareness
+from auscult.train.feed.items import manifest_keys
 from auscult.train.loop import open_run
-from auscult.train.rollout import Asking, Record, by_chunks, collect, write_lines
+from auscult.train.rl.filters import scored
+from auscult.train.rl.rollout import Asking, Record, by_chunks, collect, write_lines
 from auscult.types import Rollout
 from auscult.verify.grounded import grounded
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from auscult.gym import (
+from auscult.gym.recorded import RECORDED, make_recorded
+from auscult.gym.surround import one_gain, surround
+from auscult.gym.tasks import (
     conflict,
     events,
     harmony,
@@ -21,8 +23,6 @@ from auscult.gym import (
     tones,
     voices,
 )
-from auscult.gym.recorded import RECORDED, make_recorded
-from auscult.gym.surround import one_gain, surround
 from auscult.real.recording import Split
 from auscult.types import Item, Task
 

@@ -106,7 +106,7 @@ def validate(*, tasks: tuple[str, ...] = (), n: int = 40, level: int = 1) -> Non
         n: held-out items per task.
         level: difficulty.
     """
-    from auscult.gym.rederive import agreement
+    from auscult.gym.proof.rederive import agreement
     from auscult.gym.score import distractors, score_answer
 
     failed: list[str] = []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auscult.audio import measure
 from auscult.audio.corrupt import active_rms
+from auscult.audio.hear import measure
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.real.pitch import median_pitches
 from auscult.real.recording import Recording, Split, default_folder, load, read_recordings

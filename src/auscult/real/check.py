@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from auscult.audio.pitch import pitch_track
+from auscult.audio.hear.pitch import pitch_track
 from auscult.audio.synth import SAMPLE_RATE
+from auscult.real.read.speech import DIGIT_WORDS
 from auscult.real.recording import RealSoundError, Recording, load
-from auscult.real.speech import DIGIT_WORDS
 from auscult.types import Audio
 
 CLOSE = 0.34  # of the characters may differ between text and transcript

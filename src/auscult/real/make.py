@@ -20,8 +20,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from auscult.real.decode import LeftOut, decode, write_flac
 from auscult.real.packages import Package, Places, fetch
+from auscult.real.read.decode import LeftOut, decode, write_flac
 from auscult.real.recording import Clip, RealSoundError, Recording, Skip, write_recordings
 from auscult.real.sources import FONTS, SOURCES, Source, of_name, split_of
 
@@ -64,11 +64,11 @@ class Outcome:
 @cache
 def code_digest() -> str:
     """Of everything that decides what a source yields: made results of other code are redone."""
-    here = files("auscult.real")
     found = hashlib.sha256()
-    for item in sorted(here.iterdir(), key=lambda f: f.name):
-        if item.name.endswith((".py", ".json")) and item.name not in _BESIDE:
-            found.update(item.read_bytes())
+    for room in ("auscult.real", "auscult.real.read"):
+        for item in sorted(files(room).iterdir(), key=lambda f: f.name):
+            if item.name.endswith((".py", ".json")) and item.name not in _BESIDE:
+                found.update(item.read_bytes())
     return found.hexdigest()
 
 

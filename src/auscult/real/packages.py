@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from auscult.real.containers import unpack_deb
+from auscult.real.read.containers import unpack_deb
+from auscult.real.read.speech import FSDD_SPEAKERS
 from auscult.real.recording import RealSoundError
-from auscult.real.speech import FSDD_SPEAKERS
 
 Form = Literal["deb", "wheel", "npm", "git", "folder"]
 _SUFFIXES = (

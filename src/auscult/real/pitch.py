@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.real.recording import Recording, load
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from auscult.real.packages import Package
-from auscult.real.recording import Reader, Split
-from auscult.real.sounds import (
+from auscult.real.read.sounds import (
     gcompris,
     opensfx,
     salamander,
@@ -18,7 +17,7 @@ from auscult.real.sounds import (
     tuxpaint_effects,
     vocobox,
 )
-from auscult.real.speech import (
+from auscult.real.read.speech import (
     asterisk,
     fillets,
     fillets_english,
@@ -31,7 +30,8 @@ from auscult.real.speech import (
     tuxpaint_names,
     tuxpaint_symbols,
 )
-from auscult.real.synthesised import VOICES, flite
+from auscult.real.read.synthesised import VOICES, flite
+from auscult.real.recording import Reader, Split
 
 SHARED_VOICES = frozenset({"allison"})
 """One woman speaks the English prompts, which train so that English words can be learned, and the

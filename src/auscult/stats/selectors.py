@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from auscult.evaluate.paired import bootstrap_mean
+from auscult.stats.paired import bootstrap_mean
 from auscult.types import Estimate
 
 
@@ -248,7 +248,7 @@ def curve(
     clusters: Sequence[str] | None = None,
 ) -> list[Estimate]:
     """Score at every size (1, 2, 4, 8, 16), with a 95 % interval over resampled clusters of items
-    (`clusters` as in `auscult.evaluate.paired`). One pool for each item; n counts the items."""
+    (`clusters` as in `auscult.stats.paired`). One pool for each item; n counts the items."""
     return [
         bootstrap_mean(at_size(pools, size, selector, seed, draws), clusters, seed, 2000)
         for size in sizes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from auscult.evaluate.paired import clustered_mean, percentiles, ratio, resampled
+from auscult.stats.paired import clustered_mean, percentiles, ratio, resampled
 from auscult.types import Estimate
 
 _Numbers = Float64[np.ndarray, " N"]

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from auscult.model import StepAudio2ForCausalLM
 from auscult.model.encoder import audio_tokens
-from auscult.train import dist
+from auscult.work import dist
 
 FRAMES_PER_VECTOR = 2
 """Fast notes need more than 12.5 words a second."""

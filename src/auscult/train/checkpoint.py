@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from auscult.files import read_json
-from auscult.train import dist, shard
+from auscult.train import shard
 from auscult.train.core import Learner
+from auscult.work import dist
 
 
 def _trained(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -14,7 +14,7 @@ import tyro
 from auscult import gym
 from auscult.files import json_lines, read_json
 from auscult.train.core import Rate
-from auscult.train.data import KINDS, Mixture
+from auscult.train.feed.data import KINDS, Mixture
 from auscult.train.sft import Sft, init_nano, sft
 
 PRETRAIN = Sft(

@@ -20,9 +20,10 @@ from transformers import AutoConfig, AutoProcessor
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
 from auscult.model.config import StepAudio2Config
 from auscult.model.weights import check_files, compare_names, expected_names, locate, stored_names
-from auscult.train import dist, shard
-from auscult.train.batch import Batch
+from auscult.train import shard
+from auscult.train.feed.batch import Batch
 from auscult.train.forward import Critic
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,12 @@ import numpy as np
 from auscult.engine import Thinking
 from auscult.gym import render
 from auscult.model.processor import THINK_CLOSE
-from auscult.train import awareness, dist
 from auscult.train.core import Machine
-from auscult.train.filters import judge
-from auscult.train.items import fetch, manifest_keys
+from auscult.train.feed import awareness
+from auscult.train.feed.items import fetch, manifest_keys
 from auscult.train.loop import open_run
-from auscult.train.rollout import (
+from auscult.train.rl.filters import judge
+from auscult.train.rl.rollout import (
     Asking,
     Record,
     Sampler,
@@ -30,6 +30,7 @@ from auscult.train.rollout import (
 )
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
+from auscult.work import dist
 
 EVIDENCE = "\nSay what you hear, then answer."
 """The prompt that asks for acoustic evidence; the wording of the paper is not given."""

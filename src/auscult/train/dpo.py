@@ -10,8 +10,6 @@ import torch
 
 from auscult.files import json_lines
 from auscult.gym.render import question_turns
-from auscult.train import dist
-from auscult.train.batch import Batch, Encoded, encode, micro_batches
 from auscult.train.core import (
     Learner,
     Machine,
@@ -21,10 +19,12 @@ from auscult.train.core import (
     save_model,
     share,
 )
+from auscult.train.feed.batch import Batch, Encoded, encode, micro_batches
+from auscult.train.feed.items import fetch
 from auscult.train.forward import Actor, autocast, heard
-from auscult.train.items import fetch
 from auscult.train.loop import open_run, train
 from auscult.train.losses import dpo_loss, sum_by_reply
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

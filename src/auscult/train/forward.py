@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from auscult.model import StepAudio2ForCausalLM
-from auscult.train.batch import Batch
+from auscult.train.feed.batch import Batch
 from auscult.train.losses import token_logprobs
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from auscult.train import checkpoint, dist
+from auscult.train import checkpoint
 from auscult.train.core import Learner, Machine
-from auscult.train.run import RunFolder
+from auscult.work import dist
+from auscult.work.run import RunFolder
 
 Step = Callable[[int], dict[str, Any]]
 """step number, from 0 -> its measurements."""

@@ -17,15 +17,15 @@ from torch.utils.data import Dataset
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.train import dist
 from auscult.train.alignment import Aligner, open_aligner, save_aligner, vectors_of, word_loss
-from auscult.train.batch import Batch
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
-from auscult.train.data import Mixture, Stream, batches
+from auscult.train.feed.batch import Batch
+from auscult.train.feed.data import Mixture, Stream, batches
+from auscult.train.feed.pool import Pool, PoolStream
 from auscult.train.forward import Actor, autocast, states
 from auscult.train.loop import open_run, train
 from auscult.train.losses import token_logprobs
-from auscult.train.pool import Pool, PoolStream
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _corpus() -> Iterator[str]:
     """Text for nano's tokenizer: every task in every rendering, and words of later stages."""
     from auscult.gym import render
     from auscult.model.processor import EMPTY_THINK
-    from auscult.train.vocabulary import RESERVED_SENTENCES
+    from auscult.train.feed.vocabulary import RESERVED_SENTENCES
 
     for task in gym.TASKS:
         for i in range(40):

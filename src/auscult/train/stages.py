@@ -13,15 +13,16 @@ from auscult.engine import Thinking
 from auscult.files import json_lines, read_json
 from auscult.gym.problems import PROBLEMS, SCENE
 from auscult.model.processor import THINK_CLOSE
-from auscult.train import awareness, dist
 from auscult.train.distil import distil, question_keys
 from auscult.train.dpo import Dpo, Pair, dpo, read_pairs
+from auscult.train.feed import awareness
 from auscult.train.loop import open_run
-from auscult.train.ppo import Ppo, ppo
-from auscult.train.rollout import Asking, Sampler, collect, policy_of, write_lines
-from auscult.train.select import Band, select
+from auscult.train.rl.ppo import Ppo, ppo
+from auscult.train.rl.rollout import Asking, Sampler, collect, policy_of, write_lines
+from auscult.train.rl.select import Band, select
 from auscult.train.sft import Sft, sft
 from auscult.types import Rollout
+from auscult.work import dist
 
 __all__ = ["cold_start", "distil", "joint_rl", "rlvr", "self_cognition"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from auscult.audio.synth import NOTE_NAMES
 from auscult.gym.score import normalise
 from auscult.verify.claims import Claim
-from auscult.verify.text import note_of
+from auscult.verify.read.text import note_of
 
 _SUM = re.compile(
     r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*([-+−*x×·/÷])\s*(-?\d+(?:\.\d+)?)\s*(?:=|equals|is|gives|makes)\s*"

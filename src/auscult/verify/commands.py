@@ -18,11 +18,11 @@ from auscult.types import Audio, Verdict
 from auscult.verify import store
 from auscult.verify.claims import CONTRADICTED, SUPPORTED, Claim, Finding
 from auscult.verify.grounded import grounded, grounding
-from auscult.verify.measures import MEASURES, take
-from auscult.verify.page import page
-from auscult.verify.picture import SIGNS, save
+from auscult.verify.hear.measures import MEASURES, take
 from auscult.verify.scores import Scores, score
-from auscult.verify.shown import measured_json, measured_text
+from auscult.verify.show.measured import measured_json, measured_text
+from auscult.verify.show.page import page
+from auscult.verify.show.picture import SIGNS, save
 from auscult.verify.verify import Ears, listen
 
 _ANSI = {SUPPORTED: "\033[32m", CONTRADICTED: "\033[31m"}
@@ -110,7 +110,7 @@ def _extracted(thought: str, endpoint: tuple[str, str] | None) -> list[Claim] | 
     """The claims by an endpoint; None leaves them to the grammar."""
     if endpoint is None:
         return None
-    from auscult.verify.endpoint import extract_by_endpoint
+    from auscult.verify.read.endpoint import extract_by_endpoint
 
     return extract_by_endpoint(thought, url=endpoint[0], model=endpoint[1])
 

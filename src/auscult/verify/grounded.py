@@ -2,7 +2,7 @@
 
 grounding = precision ** 2 * coverage * saturating information of all claims * (1 - surrogate);
 0 without a supported claim, and for a thought that contradicts itself. The thresholds were fitted
-on the gym's *training* items (`auscult.verify.calibrate`) and stand in `thresholds.json`.
+on the gym's *training* items (`auscult.verify.lab.calibrate`) and stand in `thresholds.json`.
 """
 
 import json

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from auscult.gym.score import normalise
 from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, Claim, Finding
-from auscult.verify.extract import extract
-from auscult.verify.lexicon import language_of, lexicon
+from auscult.verify.read.extract import extract
+from auscult.verify.read.lexicon import language_of, lexicon
 from auscult.verify.verify import Ears, verify
 
 MOST_CLAIMS = 12

@@ -10,7 +10,7 @@ from typing import Any
 
 from auscult.files import BadFile, is_stream, json_lines
 from auscult.verify.claims import Finding
-from auscult.verify.measures import Measured
+from auscult.verify.hear.measures import Measured
 from auscult.verify.scores import Scores
 from auscult.verify.verify import describe
 

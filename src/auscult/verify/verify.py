@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from auscult.types import Audio
-from auscult.verify.checks import CHECKS
-from auscult.verify.checks_base import Outcome, focus, pick_sounds
+from auscult.verify.check.base import Outcome, focus, pick_sounds
+from auscult.verify.check.checks import CHECKS
+from auscult.verify.check.compare import check_comparison
 from auscult.verify.claims import (
     AMBIGUOUS,
     CONTRADICTED,
@@ -17,9 +18,8 @@ from auscult.verify.claims import (
     Finding,
     Part,
 )
-from auscult.verify.compare import check_comparison
-from auscult.verify.listening import Listening, Refused
-from auscult.verify.long import Held, Source, hear
+from auscult.verify.hear.listening import Listening, Refused
+from auscult.verify.hear.long import Held, Source, hear
 
 Ears = tuple[Listening, ...]
 
@@ -133,7 +133,7 @@ def _finding(claim: Claim, outcome: Outcome, clip: int) -> Finding:
 
 def check_text(text: str, clips: Sequence[Audio] | Ears) -> list[Finding]:
     """Every claim of a text against the clips: extraction, then verification."""
-    from auscult.verify.extract import extract
+    from auscult.verify.read.extract import extract
 
     ears = clips if clips and isinstance(clips[0], Listening) else listen(clips)  # pyright: ignore[reportArgumentType]
     return [verify(claim, ears) for claim in extract(text)]  # pyright: ignore[reportArgumentType]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auscult.files import read_json
-from auscult.train import dist
+from auscult.work import dist
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "safetensors", "tokenizers")
 

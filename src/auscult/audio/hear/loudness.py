@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import sosfilt
 
-from auscult.audio.measure import QUIET_DB
+from auscult.audio.hear.measure import QUIET_DB
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
 

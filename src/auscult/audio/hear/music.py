@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.fft import irfft, next_fast_len, rfft
 
-from auscult.audio.measure import frames, mel_db
+from auscult.audio.hear.measure import frames, mel_db
 from auscult.audio.synth import NOTE_NAMES, SAMPLE_RATE
 from auscult.types import Audio
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio.measure import QUIET_DB, mel_db, peaks
+from auscult.audio.hear.measure import QUIET_DB, mel_db, peaks
 from auscult.types import Audio
 
 HOP_S, LAG = 0.005, 8

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.fft import irfft, next_fast_len, rfft
 
-from auscult.audio.measure import QUIET_DB, Pitch, blocks, frames
+from auscult.audio.hear.measure import QUIET_DB, Pitch, blocks, frames
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
 

@@ -8,8 +8,8 @@ from scipy.fft import ifft, irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter, uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
-from auscult.audio.measure import Pitch, envelope_db, frames, modulation
-from auscult.audio.pitch import HOP_S, pitch_track
+from auscult.audio.hear.measure import Pitch, envelope_db, frames, modulation
+from auscult.audio.hear.pitch import HOP_S, pitch_track
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
 

@@ -34,7 +34,7 @@ from auscult.bench.question import (
     Suite,
     Worded,
 )
-from auscult.bench.step_eval_360 import fill, judged_mark
+from auscult.bench.sets.step_eval_360 import fill, judged_mark
 from auscult.files import read_json
 
 SUBSETS = (

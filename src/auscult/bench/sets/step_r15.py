@@ -23,8 +23,8 @@ from typing import Any
 
 from auscult.bench.files import Row, file_sound, first_of, read_lines, text, unique
 from auscult.bench.question import Answer, Judged, Mark, Plea, Prompt, Question, Suite, Worded
-from auscult.bench.step_eval_360 import fill, judged_mark, number, object_in
-from auscult.bench.step_paralinguistic import JUDGES_R15, ask_spqa, read_spqa, recording
+from auscult.bench.sets.step_eval_360 import fill, judged_mark, number, object_in
+from auscult.bench.sets.step_paralinguistic import JUDGES_R15, ask_spqa, read_spqa, recording
 from auscult.files import read_json
 
 FIELDS = (

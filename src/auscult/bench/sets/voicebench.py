@@ -21,7 +21,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from auscult.bench import voicebench_ifeval
 from auscult.bench.files import MissingData, Row, encoded_sound, parquet_rows, text, unique
 from auscult.bench.question import (
     Answer,
@@ -35,7 +34,8 @@ from auscult.bench.question import (
     Suite,
     Worded,
 )
-from auscult.bench.voicebench_choice import bbh_task, mark_bbh, mark_choice, mark_harm
+from auscult.bench.sets import voicebench_ifeval
+from auscult.bench.sets.voicebench_choice import bbh_task, mark_bbh, mark_choice, mark_harm
 
 JUDGE = "gpt-4o-mini"
 SYSTEM = "You are a helpful assistant who tries to help answer the user's question."

@@ -16,7 +16,7 @@ from pathlib import Path
 from auscult.bench.files import MissingData, Row, encoded_sound, parquet_rows, text, unique
 from auscult.bench.prompts import REPORT_MAX_TOKENS
 from auscult.bench.question import Answer, Judged, Mark, Plea, Prompt, Question, Suite, Worded
-from auscult.bench.voicebench_ifeval import Unchecked, detected
+from auscult.bench.sets.voicebench_ifeval import Unchecked, detected
 
 # The space that ends the first line is theirs.
 GENERAL_CHECKLIST = (

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from auscult.evaluate.stats import grouped_mean, paired_difference, wilson
 from auscult.files import json_lines, read_json
-from auscult.train import awareness
+from auscult.stats.intervals import grouped_mean, paired_difference, wilson
+from auscult.train.feed import awareness
 from auscult.types import Estimate
 
 Json = dict[str, Any]

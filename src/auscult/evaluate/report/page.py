@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from auscult.evaluate.report_plots import Picture
+from auscult.evaluate.report.plots import Picture
 from auscult.types import Estimate
 
 

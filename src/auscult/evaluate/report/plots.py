@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from auscult.evaluate import report_data as data
-from auscult.evaluate.report_data import StageRun
+from auscult.evaluate.report import data
+from auscult.evaluate.report.data import StageRun
 from auscult.types import Estimate
 
 INK = "#1f2329"

@@ -8,10 +8,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from auscult.evaluate import report_data as data
-from auscult.evaluate import report_plots as plots
-from auscult.evaluate.report_data import Measured, StageRun
-from auscult.evaluate.report_page import (
+from auscult.evaluate.report import data, plots
+from auscult.evaluate.report.data import Measured, StageRun
+from auscult.evaluate.report.page import (
     Block,
     Cell,
     Examples,
@@ -25,8 +24,8 @@ from auscult.evaluate.report_page import (
     value,
     verdict,
 )
-from auscult.evaluate.report_plots import Picture
-from auscult.evaluate.report_training import configuration, cost, curves, yields
+from auscult.evaluate.report.plots import Picture
+from auscult.evaluate.report.training import configuration, cost, curves, yields
 from auscult.types import Estimate
 
 Stages = Sequence[StageRun]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from auscult.evaluate import report_data as data
-from auscult.evaluate import report_plots as plots
-from auscult.evaluate.report_data import Judged, Sampling, StageRun
-from auscult.evaluate.report_page import (
+from auscult.evaluate.report import data, plots
+from auscult.evaluate.report.data import Judged, Sampling, StageRun
+from auscult.evaluate.report.page import (
     Block,
     Cell,
     Examples,
@@ -22,7 +21,7 @@ from auscult.evaluate.report_page import (
     value,
     verdict,
 )
-from auscult.evaluate.report_plots import Line, Picture
+from auscult.evaluate.report.plots import Line, Picture
 from auscult.files import read_json
 from auscult.types import Estimate
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from auscult.evaluate.paired import (
+from auscult.evaluate.protocol import Protocol
+from auscult.evaluate.results.runs import Row, Run, figures
+from auscult.stats.intervals import wilson
+from auscult.stats.paired import (
     bootstrap_mean,
     cluster_codes,
     clustered_mean,
@@ -23,10 +26,7 @@ from auscult.evaluate.paired import (
     ratio,
     resampled,
 )
-from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.runs import Row, Run, figures
-from auscult.evaluate.selectors import SELECTORS, Sample, at_size
-from auscult.evaluate.stats import wilson
+from auscult.stats.selectors import SELECTORS, Sample, at_size
 from auscult.types import Estimate
 
 Reply = Mapping[str, Any]

@@ -14,17 +14,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from auscult.evaluate import results_analysis as about
-from auscult.evaluate import results_plots as plots
-from auscult.evaluate.paired import clustered_mean
-from auscult.evaluate.report_page import Block, Cell, Section, Table, markdown, numbers, page
-from auscult.evaluate.report_plots import Picture, check_matplotlib
-from auscult.evaluate.results_parts import beside, voicebench
-from auscult.evaluate.results_sweeps import decoding, selectors, sweep
-from auscult.evaluate.results_tables import budgets, controls, in_words, named, shown, unit_of
-from auscult.evaluate.runs import Row, Run, figures, runs_in
-from auscult.train.run import write_whole
+from auscult.evaluate.report.page import Block, Cell, Section, Table, markdown, numbers, page
+from auscult.evaluate.report.plots import Picture, check_matplotlib
+from auscult.evaluate.results import analysis as about
+from auscult.evaluate.results import plots
+from auscult.evaluate.results.parts import beside, voicebench
+from auscult.evaluate.results.runs import Row, Run, figures, runs_in
+from auscult.evaluate.results.sweeps import decoding, selectors, sweep
+from auscult.evaluate.results.tables import budgets, controls, in_words, named, shown, unit_of
+from auscult.stats.paired import clustered_mean
 from auscult.types import Estimate
+from auscult.work.run import write_whole
 
 NOT_COMPARABLE = (
     "Numbers under different protocols (prompt, parser, version of the benchmark, sampling, judge) "

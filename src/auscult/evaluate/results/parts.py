@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from auscult.bench.voicebench import LEADERBOARD, overall, suite_name
-from auscult.evaluate import results_analysis as about
-from auscult.evaluate.paired import cluster_codes, percentiles, ratio, resampled
-from auscult.evaluate.report_page import Cell, Section, Table
-from auscult.evaluate.results_tables import named, shown
-from auscult.evaluate.runs import Run, figures
+from auscult.bench.sets.voicebench import LEADERBOARD, overall, suite_name
+from auscult.evaluate.report.page import Cell, Section, Table
+from auscult.evaluate.results import analysis as about
+from auscult.evaluate.results.runs import Run, figures
+from auscult.evaluate.results.tables import named, shown
+from auscult.stats.paired import cluster_codes, percentiles, ratio, resampled
 from auscult.types import Estimate
 
 EDITS, LENGTH = "_edits", "_length"

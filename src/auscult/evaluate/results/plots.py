@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from auscult.audio.io import read_audio
-from auscult.evaluate import report_plots as base
-from auscult.evaluate.report_plots import COLOURS, INK, Line, Picture
-from auscult.evaluate.results_analysis import Curve, Point
-from auscult.evaluate.runs import Row
+from auscult.evaluate.report import plots as base
+from auscult.evaluate.report.plots import COLOURS, INK, Line, Picture
+from auscult.evaluate.results.analysis import Curve, Point
+from auscult.evaluate.results.runs import Row
 from auscult.types import Estimate
 
 # The look of all pictures is set in one place.
@@ -154,8 +154,8 @@ def spectrogram(name: str, title: str, row: Row, thought: str, answer: str) -> P
     files = [Path(file) for file in row.given]
     if not files or not all(file.exists() for file in files):
         return None
-    from auscult.verify.picture import draw
     from auscult.verify.scores import score
+    from auscult.verify.show.picture import draw
     from auscult.verify.verify import listen
 
     ears = listen([read_audio(file) for file in files])

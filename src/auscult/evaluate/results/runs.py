@@ -21,10 +21,10 @@ from inspect_ai.log import (
 
 from auscult.bench.question import Answer, Mark, Question
 from auscult.bench.suites import suite_named
-from auscult.evaluate.paired import clustered_mean
 from auscult.evaluate.protocol import Protocol
-from auscult.evaluate.stats import wilson
 from auscult.files import BadFile, known
+from auscult.stats.intervals import wilson
+from auscult.stats.paired import clustered_mean
 from auscult.types import Estimate
 
 

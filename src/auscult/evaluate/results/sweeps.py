@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auscult.audio.corrupt import SNRS_DB
-from auscult.evaluate import results_analysis as about
-from auscult.evaluate import results_plots as plots
-from auscult.evaluate.paired import holm
-from auscult.evaluate.report_page import Block, Cell, Section, Table
-from auscult.evaluate.report_plots import Picture
-from auscult.evaluate.results_analysis import KINDS, Contrast, Curve, Family
-from auscult.evaluate.results_tables import (
+from auscult.evaluate.report.page import Block, Cell, Section, Table
+from auscult.evaluate.report.plots import Picture
+from auscult.evaluate.results import analysis as about
+from auscult.evaluate.results import plots
+from auscult.evaluate.results.analysis import KINDS, Contrast, Curve, Family
+from auscult.evaluate.results.runs import Run
+from auscult.evaluate.results.tables import (
     HOLM,
     against,
     difference_words,
@@ -24,8 +24,8 @@ from auscult.evaluate.results_tables import (
     strict,
     unit_of,
 )
-from auscult.evaluate.runs import Run
-from auscult.evaluate.selectors import PAPER
+from auscult.stats.paired import holm
+from auscult.stats.selectors import PAPER
 from auscult.types import Estimate
 
 SILENT = "majority of silence"

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from auscult.evaluate import results_analysis as about
-from auscult.evaluate import results_plots as plots
-from auscult.evaluate.paired import holm
-from auscult.evaluate.report_page import Block, Cell, Section, Table, Value, side
-from auscult.evaluate.results_analysis import KINDS, Contrast, Family
-from auscult.evaluate.runs import Run, figures
-from auscult.evaluate.thinking_slope import Attempt, ThinkingSlope, thinking_slope
+from auscult.evaluate.report.page import Block, Cell, Section, Table, Value, side
+from auscult.evaluate.results import analysis as about
+from auscult.evaluate.results import plots
+from auscult.evaluate.results.analysis import KINDS, Contrast, Family
+from auscult.evaluate.results.runs import Run, figures
+from auscult.stats.paired import holm
+from auscult.stats.slope import Attempt, ThinkingSlope, thinking_slope
 from auscult.types import Estimate
 
 HOLM = (

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import SAMPLE_RATE, TIMBRES, note_hz, note_name, tone
 from auscult.gym.base import ORDINALS
-from auscult.gym.harmony import CHORDS
+from auscult.gym.tasks.harmony import CHORDS
 from auscult.types import Audio, Item
 
 EDGE_S = 0.02

@@ -10,10 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from auscult import gym
-from auscult.gym import rederive_music as music
-from auscult.gym import rederive_sounds as sounds
-from auscult.gym import rederive_voices as voices
-from auscult.gym import rederive_words as words
+from auscult.gym.proof import music, sounds, voices, words
 from auscult.gym.recorded.proofs import PROOFS
 from auscult.gym.score import score_answer
 from auscult.types import Audio, Item

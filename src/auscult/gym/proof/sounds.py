@@ -12,12 +12,12 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import BACKGROUNDS, PLURAL, finish, to_level
 from auscult.gym.base import ORDINALS
-from auscult.gym.events import NAMES, NOISE_ALONE, NOTHING, sequence
-from auscult.gym.rederive_music import notes, slope
+from auscult.gym.proof.music import notes, slope
 from auscult.gym.surround import travelled
+from auscult.gym.tasks.events import NAMES, NOISE_ALONE, NOTHING, sequence
 from auscult.types import Audio, Item
 
 OWN_SEED = 20_260_101

@@ -5,11 +5,11 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import finish
 from auscult.audio.voice import VOWELS, contour, vowel
-from auscult.gym.rederive_sounds import OWN_SEED, Discriminant, fit
-from auscult.gym.voices import REGISTERS_HZ
+from auscult.gym.proof.sounds import OWN_SEED, Discriminant, fit
+from auscult.gym.tasks.voices import REGISTERS_HZ
 from auscult.types import Audio, Item
 
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.speech import Manner
 from auscult.gym.base import DIGITS
-from auscult.gym.rederive_sounds import background
-from auscult.gym.speech import spoken, words_apart
+from auscult.gym.proof.sounds import background
+from auscult.gym.tasks.speech import spoken, words_apart
 from auscult.types import Audio, Item
 
 SPEEDS = tuple(float(s) for s in np.arange(0.88, 1.121, 0.04))

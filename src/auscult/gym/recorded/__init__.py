@@ -8,9 +8,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from auscult.gym import harmony, reason, tones
 from auscult.gym.recorded import events, mixtures, notes, pieces, voices, words
 from auscult.gym.recorded.task import Played, Recorded, dealt, drawn
+from auscult.gym.tasks import harmony, reason, tones
 from auscult.real.bank import Bank, bank
 from auscult.real.fonts import NoSound
 from auscult.real.recording import Recording, Split

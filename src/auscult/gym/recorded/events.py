@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.masking import pink, white
 from auscult.audio.synth import gain, lay, to_level
 from auscult.gym.base import ORDINALS, counting, draft, pick, rest_s, sample

@@ -10,7 +10,7 @@ from auscult.audio.corrupt import room
 from auscult.audio.synth import SAMPLE_RATE, fade, filtered, lay
 from auscult.gym.base import draft, pick, sample
 from auscult.gym.recorded.task import named
-from auscult.gym.tones import ChoosePlayer, Player, note_times
+from auscult.gym.tasks.tones import ChoosePlayer, Player, note_times
 from auscult.real.bank import Bank, Groups, grouped, levelled
 from auscult.real.fonts import Note, fonts, play
 from auscult.real.programs import INSTRUMENTS, PITCHED

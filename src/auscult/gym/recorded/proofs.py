@@ -9,11 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.synth import NOTE_NAMES
-from auscult.gym import rederive_music as music
-from auscult.gym import rederive_sounds as sounds
 from auscult.gym.base import ORDINALS
+from auscult.gym.proof import music, sounds
 from auscult.gym.recorded.voices import REGISTERS_HZ
 from auscult.types import Audio, Item
 

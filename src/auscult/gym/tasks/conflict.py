@@ -10,8 +10,8 @@ import numpy as np
 from auscult.audio.speech import FEMALE_VOICES, MALE_VOICES, WHISPER_VOICES, Manner
 from auscult.audio.synth import BACKGROUNDS, PLURAL, event, finish, lay, to_level
 from auscult.gym.base import DIGITS, draft, pick, rest_s
-from auscult.gym.events import hear_events, tally
-from auscult.gym.speech import manner, speaker_facts, spoken, words_apart
+from auscult.gym.tasks.events import hear_events, tally
+from auscult.gym.tasks.speech import manner, speaker_facts, spoken, words_apart
 from auscult.types import Audio, Item
 
 

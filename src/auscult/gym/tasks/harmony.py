@@ -4,7 +4,7 @@ import numpy as np
 
 from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, to_level, tone
 from auscult.gym.base import ORDINALS, draft, pick, sample
-from auscult.gym.tones import (
+from auscult.gym.tasks.tones import (
     LOWEST,
     ChoosePlayer,
     any_timbre,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from auscult.audio.synth import SAMPLE_RATE, finish, lay
 from auscult.gym.base import draft, pick
-from auscult.gym.speech import manner, speaker_facts, spoken
+from auscult.gym.tasks.speech import manner, speaker_facts, spoken
 from auscult.types import Audio, Item
 
 TEXTS = (

@@ -4,8 +4,8 @@ import numpy as np
 
 from auscult.audio.synth import PLURAL, event, finish, lay, note_hz, note_name, tone
 from auscult.gym.base import draft, pick, rest_s, sample
-from auscult.gym.events import NAMES, hear_events, sequence, tally
-from auscult.gym.tones import (
+from auscult.gym.tasks.events import NAMES, hear_events, sequence, tally
+from auscult.gym.tasks.tones import (
     HIGHEST,
     LOWEST,
     ChoosePlayer,

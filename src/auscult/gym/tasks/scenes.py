@@ -17,7 +17,7 @@ from auscult.audio.synth import (
     tone,
 )
 from auscult.gym.base import draft, pick
-from auscult.gym.events import NAMES
+from auscult.gym.tasks.events import NAMES
 from auscult.types import Audio, Item
 
 

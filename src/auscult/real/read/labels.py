@@ -17,7 +17,7 @@ from auscult.real.recording import Clip, RealSoundError
 @cache
 def _table() -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Patterns by source, family by class."""
-    read = json.loads((files("auscult.real") / "labels.json").read_text(encoding="utf-8"))
+    read = json.loads((files("auscult.real.read") / "labels.json").read_text(encoding="utf-8"))
     families: dict[str, list[str]] = read["families"]
     return read["sources"], {name: family for family, names in families.items() for name in names}
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from auscult.real.containers import read_cat, read_rcc
-from auscult.real.labels import labelled
+from auscult.real.read.containers import read_cat, read_rcc
+from auscult.real.read.labels import labelled
+from auscult.real.read.speech import files, one
 from auscult.real.recording import Clip, Found, Reader, RealSoundError, Skip
-from auscult.real.speech import files, one
 
 _SUFFIXES = ("*.ogg", "*.wav", "*.flac", "*.mp3")
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from auscult.real.labels import labelled
-from auscult.real.recording import Clip, Found, Reader, RealSoundError, Skip
-from auscult.real.texts import (
+from auscult.real.read.labels import labelled
+from auscult.real.read.texts import (
     Dialog,
     lua_dialogs,
     prompts,
@@ -20,6 +19,7 @@ from auscult.real.texts import (
     transcriptions,
     xml_sounds,
 )
+from auscult.real.recording import Clip, Found, Reader, RealSoundError, Skip
 
 DIGIT_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",

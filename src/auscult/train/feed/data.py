@@ -19,13 +19,13 @@ from auscult.gym import render
 from auscult.gym.base import pick
 from auscult.gym.problems import PROBLEMS, SCENE, make_problem
 from auscult.model.processor import THINK_CLOSE, StepAudio2Processor
-from auscult.train import dist
-from auscult.train.awareness import make_prompt
-from auscult.train.batch import Batch, Encoded, collate, encode
-from auscult.train.drills import DRILLS
-from auscult.train.items import fetch, manifest_keys, row_of
-from auscult.train.talk import talk, text_model_reply
+from auscult.train.feed.awareness import make_prompt
+from auscult.train.feed.batch import Batch, Encoded, collate, encode
+from auscult.train.feed.drills import DRILLS
+from auscult.train.feed.items import fetch, manifest_keys, row_of
+from auscult.train.feed.talk import talk, text_model_reply
 from auscult.types import Audio, Item, Turn
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

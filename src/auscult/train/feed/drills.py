@@ -7,9 +7,9 @@ for pretraining alone; held-out results never use them.
 import numpy as np
 
 from auscult.gym.base import DIGITS, draft, pick, sample
-from auscult.gym.events import NAMES, hear_events, sequence
-from auscult.gym.speech import channel, manner, words_apart
-from auscult.gym.tones import HIGHEST, LOWEST, any_timbre, hear_notes
+from auscult.gym.tasks.events import NAMES, hear_events, sequence
+from auscult.gym.tasks.speech import channel, manner, words_apart
+from auscult.gym.tasks.tones import HIGHEST, LOWEST, any_timbre, hear_notes
 from auscult.types import Audio, Item, Task
 
 WORDS: tuple[str, ...] = (*DIGITS, "plus", "minus", "above", "below")

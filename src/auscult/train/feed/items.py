@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from auscult.gym import problems
-from auscult.train import awareness
-from auscult.train.manifest import Manifest, Row, open_manifest
+from auscult.train.feed import awareness
+from auscult.train.feed.manifest import Manifest, Row, open_manifest
 from auscult.types import Item
 
 _MANIFEST = "manifest:"

@@ -28,9 +28,8 @@ from auscult.model import StepAudio2Processor
 from auscult.model.encoder import AudioEncoder, pooled_frames
 from auscult.model.processor import pad_features
 from auscult.model.weights import open_model
-from auscult.train import dist
-from auscult.train.batch import Batch, collate, encode
-from auscult.train.data import (
+from auscult.train.feed.batch import Batch, collate, encode
+from auscult.train.feed.data import (
     BATCHES_PER_GROUP,
     KINDS,
     OTHER_KINDS,
@@ -39,9 +38,10 @@ from auscult.train.data import (
     encoded,
     gym_item,
 )
-from auscult.train.drills import DRILLS
-from auscult.train.run import fingerprint, write_whole
+from auscult.train.feed.drills import DRILLS
 from auscult.types import Audio, Item
+from auscult.work import dist
+from auscult.work.run import fingerprint, write_whole
 
 PART = 500
 """Items that are heard and written together."""

@@ -5,7 +5,7 @@ model made from a text model brings along, and what section 6.3 of the paper has
 import numpy as np
 
 from auscult.gym.base import pick
-from auscult.train.awareness import DENIALS, TRAIN_WORDINGS
+from auscult.train.feed.awareness import DENIALS, TRAIN_WORDINGS
 from auscult.types import Item
 
 Exchange = tuple[str, str, str]

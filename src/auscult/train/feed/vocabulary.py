@@ -2,8 +2,8 @@
 conversation, self-cognition, arithmetic and logic in text, and the words about real sound."""
 
 from auscult.gym.recorded.words import LANGUAGES
-from auscult.real.labels import classes
 from auscult.real.programs import INSTRUMENTS
+from auscult.real.read.labels import classes
 
 RESERVED_SENTENCES = (
     "I can hear the audio and I describe what I hear.",

@@ -6,12 +6,12 @@ A filter sees one rollout and all rollouts of the same item. What is rejected is
 from collections.abc import Sequence
 from functools import lru_cache
 
-from auscult.train.awareness import acknowledges
-from auscult.train.items import fetch
-from auscult.train.rewards import reasoned, right
+from auscult.train.feed.awareness import acknowledges
+from auscult.train.feed.items import fetch
+from auscult.train.rl.rewards import reasoned, right
 from auscult.types import Filter, Rollout, Verdict
-from auscult.verify.extract import extract
 from auscult.verify.grounded import grounded as verdict_of
+from auscult.verify.read.extract import extract
 from auscult.verify.scores import Scores, mentions, score
 from auscult.verify.verify import Ears, listen
 

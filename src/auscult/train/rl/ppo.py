@@ -20,9 +20,7 @@ from torch import Tensor
 
 from auscult.engine import Thinking
 from auscult.engine.remote import logprobs_known
-from auscult.train import dist, shard
-from auscult.train.advantages import ADVANTAGES, Signals, gae
-from auscult.train.batch import Batch, Encoded, encode, micro_batches
+from auscult.train import shard
 from auscult.train.core import (
     Learner,
     Machine,
@@ -33,12 +31,15 @@ from auscult.train.core import (
     save_model,
     share,
 )
+from auscult.train.feed.batch import Batch, Encoded, encode, micro_batches
 from auscult.train.forward import Actor, Critic, autocast, heard
 from auscult.train.loop import open_run, train
 from auscult.train.losses import approx_kl, explained_variance, ppo_loss, value_loss
-from auscult.train.rewards import REWARDS, reasoned, right
-from auscult.train.rollout import Asking, Rollouts, conversation, rollouts
+from auscult.train.rl.advantages import ADVANTAGES, Signals, gae
+from auscult.train.rl.rewards import REWARDS, reasoned, right
+from auscult.train.rl.rollout import Asking, Rollouts, conversation, rollouts
 from auscult.types import Rollout
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

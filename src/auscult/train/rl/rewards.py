@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from auscult.gym.render import question_text
 from auscult.gym.score import normalise, score_answer
-from auscult.train.awareness import denies
+from auscult.train.feed.awareness import denies
 from auscult.types import Item, Reward, Rollout
-from auscult.verify.extract import extract
+from auscult.verify.read.extract import extract
 from auscult.verify.scores import surrogate
 
 LEAST_WORDS = 4
@@ -178,7 +178,7 @@ def heard(rollout: Rollout) -> float:
 
 def grounded(rollout: Rollout) -> float:
     """0.8 right + 0.2 grounded: the verifier finds the thought borne out by this sound."""
-    from auscult.train.filters import is_grounded
+    from auscult.train.rl.filters import is_grounded
 
     paid = reasoned(rollout) and is_grounded(rollout).keep
     return 0.8 * right(rollout) + 0.2 * float(bool(paid))

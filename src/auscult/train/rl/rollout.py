@@ -19,11 +19,12 @@ from auscult.files import json_lines
 from auscult.gym.render import question_text
 from auscult.gym.score import score_answer
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.train import dist, shard
+from auscult.train import shard
 from auscult.train.core import Machine, merged, open_for_training
-from auscult.train.items import fetch, neighbour
-from auscult.train.run import write_whole
+from auscult.train.feed.items import fetch, neighbour
 from auscult.types import Audio, Item, Reply, Rollout, Turn
+from auscult.work import dist
+from auscult.work.run import write_whole
 
 
 @runtime_checkable

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auscult.train import dist
-from auscult.train.rollout import Asking, Record, Sampler, collect, write_lines
+from auscult.train.rl.rollout import Asking, Record, Sampler, collect, write_lines
 from auscult.types import Verdict
+from auscult.work import dist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.verify.claims import (
     AMBIGUOUS,
     CONTRADICTED,
@@ -15,9 +15,9 @@ from auscult.verify.claims import (
     Claim,
     Part,
 )
-from auscult.verify.listening import Listening, Sound
-from auscult.verify.measures import Refused
-from auscult.verify.rules_base import EVENTS
+from auscult.verify.hear.listening import Listening, Sound
+from auscult.verify.hear.measures import Refused
+from auscult.verify.read.base import EVENTS
 
 T = TypeVar("T")
 

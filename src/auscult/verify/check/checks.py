@@ -7,14 +7,12 @@ clear.
 
 from collections.abc import Callable
 
-from auscult.verify import checks_quality as quality
-from auscult.verify import checks_things as things
-from auscult.verify import checks_values as values
-from auscult.verify.checks_base import Outcome
+from auscult.verify.check import quality, things, values
+from auscult.verify.check.base import Outcome
 from auscult.verify.claims import (
     Claim,
 )
-from auscult.verify.listening import Listening
+from auscult.verify.hear.listening import Listening
 
 CHECKS: dict[tuple[str, str], Callable[[Listening, Claim], Outcome]] = {
     ("value", "pitch"): values.check_pitch,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auscult.verify import measures_music as music
-from auscult.verify import measures_sound as levels
-from auscult.verify.checks_base import Outcome, at_place, focus, pick_sounds, semitones
-from auscult.verify.checks_things import counted
+from auscult.verify.check.base import Outcome, at_place, focus, pick_sounds, semitones
+from auscult.verify.check.things import counted
 from auscult.verify.claims import AMBIGUOUS, CONTRADICTED, REST, SUPPORTED, Claim, Part
-from auscult.verify.listening import Listening, Refused
-from auscult.verify.rules_base import EVENTS
+from auscult.verify.hear import music
+from auscult.verify.hear import sound as levels
+from auscult.verify.hear.listening import Listening, Refused
+from auscult.verify.read.base import EVENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

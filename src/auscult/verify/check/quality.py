@@ -4,10 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from auscult.verify import measures
-from auscult.verify import measures_music as music
-from auscult.verify import measures_sound as levels
-from auscult.verify.checks_base import (
+from auscult.verify.check.base import (
     Outcome,
     focus,
     kinds_of,
@@ -19,7 +16,9 @@ from auscult.verify.claims import (
     CONTRADICTED,
     Claim,
 )
-from auscult.verify.listening import Listening, Refused
+from auscult.verify.hear import measures, music
+from auscult.verify.hear import sound as levels
+from auscult.verify.hear.listening import Listening, Refused
 
 
 def course(name: str) -> Callable[[Listening, Claim], Outcome]:

@@ -7,10 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from auscult.verify import measures
-from auscult.verify import measures_music as music
-from auscult.verify import measures_sound as levels
-from auscult.verify.checks_base import (
+from auscult.verify.check.base import (
     Outcome,
     judged,
     kinds_of,
@@ -25,8 +22,10 @@ from auscult.verify.claims import (
     SUPPORTED,
     Claim,
 )
-from auscult.verify.listening import NOTES, Listening, Refused
-from auscult.verify.rules_base import BACKGROUNDS, EVENTS
+from auscult.verify.hear import measures, music
+from auscult.verify.hear import sound as levels
+from auscult.verify.hear.listening import NOTES, Listening, Refused
+from auscult.verify.read.base import BACKGROUNDS, EVENTS
 
 
 def counted(ear: Listening, subject: str) -> int:

@@ -7,10 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from auscult.audio.synth import note_name
-from auscult.verify import measures
-from auscult.verify import measures_music as music
-from auscult.verify import measures_sound as levels
-from auscult.verify.checks_base import (
+from auscult.verify.check.base import (
     Outcome,
     at_place,
     focus,
@@ -26,8 +23,10 @@ from auscult.verify.claims import (
     Claim,
     Part,
 )
-from auscult.verify.listening import Listening, Refused
-from auscult.verify.rules_base import EVENTS
+from auscult.verify.hear import measures, music
+from auscult.verify.hear import sound as levels
+from auscult.verify.hear.listening import Listening, Refused
+from auscult.verify.read.base import EVENTS
 
 
 def _pitches(ear: Listening, about: Part) -> list[float]:

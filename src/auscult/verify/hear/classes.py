@@ -1,8 +1,8 @@
 """Which kind of sound is it? A small network over mel features, fitted on our own sounds.
 
-Fitted once by `python -m auscult.verify.fit` on procedural sounds of seeds that the gym never uses,
-clean and in noise, and shipped as one small file. Knows the gym's kinds and says "unknown" for a
-sound that lies far from all of them, as recorded sounds mostly do.
+Fitted once by `python -m auscult.verify.lab.fit` on procedural sounds of seeds that the gym never
+uses, clean and in noise, and shipped as one small file. Knows the gym's kinds and says "unknown"
+for a sound that lies far from all of them, as recorded sounds mostly do.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from importlib.resources import files
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
-from auscult.audio.onsets import quiet_power
+from auscult.audio.hear import measure
+from auscult.audio.hear.onsets import quiet_power
 from auscult.types import Audio
 
 BANDS = 24
@@ -97,7 +97,7 @@ def load() -> dict[str, Classes]:
     """The shipped classes: "event" and "background"."""
     from safetensors.numpy import load as read
 
-    data = read((files("auscult.verify") / FILE).read_bytes())
+    data = read((files("auscult.verify.hear") / FILE).read_bytes())
     found: dict[str, Classes] = {}
     for kind in ("event", "background", "vowel"):
         names = bytes(data[f"{kind}.labels"]).decode().split(",")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auscult.verify.listening import Refused, V, Window
+from auscult.verify.hear.listening import Refused, V, Window
 
 
 def _known(values: Sequence[V | Refused], windows: Sequence[Window]) -> list[tuple[V, Window]]:

@@ -12,15 +12,15 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
-from auscult.audio.loudness import lufs
-from auscult.audio.measure import Pitch
-from auscult.audio.onsets import HOP_S, level_over_noise_db, rises
-from auscult.audio.pitch import pitch_track
-from auscult.audio.speaking import activity
+from auscult.audio.hear import measure
+from auscult.audio.hear.loudness import lufs
+from auscult.audio.hear.measure import Pitch
+from auscult.audio.hear.onsets import HOP_S, level_over_noise_db, rises
+from auscult.audio.hear.pitch import pitch_track
+from auscult.audio.hear.speaking import activity
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
-from auscult.verify import classes
+from auscult.verify.hear import classes
 
 TONES = ("pure", "buzzy", "hollow", "plucked")
 NOTES = frozenset((*TONES, "click", "beep", "chord"))

@@ -16,15 +16,15 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from auscult.audio import measure
-from auscult.audio.loudness import BLOCK_S, HOP_S, block_power, gated_lufs
-from auscult.audio.measure import Pitch
-from auscult.audio.speaking import PAUSE_S
+from auscult.audio.hear import measure
+from auscult.audio.hear.loudness import BLOCK_S, HOP_S, block_power, gated_lufs
+from auscult.audio.hear.measure import Pitch
+from auscult.audio.hear.speaking import PAUSE_S
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Audio
-from auscult.verify.combine import commonest
-from auscult.verify.listening import WINDOWED, Combine, Listening, Refused, Sound, V, Window
-from auscult.verify.measures import MEASURES, Measured, take
+from auscult.verify.hear.combine import commonest
+from auscult.verify.hear.listening import WINDOWED, Combine, Listening, Refused, Sound, V, Window
+from auscult.verify.hear.measures import MEASURES, Measured, take
 
 WINDOW_S = 60.0
 """A clip up to this length is heard as a whole, a longer recording in equal windows at most so long

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from auscult.verify import measures_music as music
-from auscult.verify import measures_sound as sound
-from auscult.verify.listening import Listening, Refused
+from auscult.verify.hear import music, sound
+from auscult.verify.hear.listening import Listening, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ SHORTEST_S = 0.02
 @lru_cache(maxsize=1)
 def reliability() -> dict[str, dict[str, float]]:
     """Measured on the gym: name -> condition ("clean", "20 dB", ...) -> share that agreed."""
-    file = files("auscult.verify") / "reliability.json"
+    file = files("auscult.verify.hear") / "reliability.json"
     return json.loads(file.read_text()) if file.is_file() else {}
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from auscult.audio import measure, music
+from auscult.audio.hear import measure, music
 from auscult.audio.synth import note_name
-from auscult.gym.harmony import CHORDS
-from auscult.gym.rederive_music import midi
-from auscult.verify.combine import commonest, typical
-from auscult.verify.listening import Listening, Refused, over_windows
+from auscult.gym.proof.music import midi
+from auscult.gym.tasks.harmony import CHORDS
+from auscult.verify.hear.combine import commonest, typical
+from auscult.verify.hear.listening import Listening, Refused, over_windows
 
 
 def _voiced_s(ear: Listening) -> float:

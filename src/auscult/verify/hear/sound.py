@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from auscult.audio import measure, speaking
-from auscult.audio.onsets import HOP_S
-from auscult.verify.combine import by_energy, typical
-from auscult.verify.listening import Listening, Refused, over_windows
+from auscult.audio.hear import measure, speaking
+from auscult.audio.hear.onsets import HOP_S
+from auscult.verify.hear.combine import by_energy, typical
+from auscult.verify.hear.listening import Listening, Refused, over_windows
 
 
 def duration_s(ear: Listening) -> float:

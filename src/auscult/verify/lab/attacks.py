@@ -11,7 +11,7 @@ import numpy as np
 from auscult.gym.base import pick
 from auscult.gym.render import chain, twin
 from auscult.types import Item
-from auscult.verify.statements import statements
+from auscult.verify.lab.statements import statements
 
 Attack = Callable[[Item, Item, np.random.Generator], str]
 

@@ -1,5 +1,5 @@
 """Fits what is shipped beside the code: the thresholds of `grounded`, and how far each measurement
-can be trusted. `python -m auscult.verify.calibrate`; gym items of the training split only."""
+can be trusted. `python -m auscult.verify.lab.calibrate`; gym items of the training split only."""
 
 import json
 from collections import defaultdict
@@ -12,21 +12,21 @@ from auscult import gym
 from auscult.audio import speech
 from auscult.gym.render import chain
 from auscult.types import Item
-from auscult.verify.attacks import ATTACKS
 from auscult.verify.claims import CONTRADICTED, SUPPORTED
-from auscult.verify.fit import in_noise
 from auscult.verify.grounded import grounding
-from auscult.verify.measures import take
-from auscult.verify.probes import PROBES, agrees
+from auscult.verify.hear.measures import take
+from auscult.verify.lab.attacks import ATTACKS
+from auscult.verify.lab.fit import in_noise
+from auscult.verify.lab.probes import PROBES, agrees
+from auscult.verify.lab.statements import statements
 from auscult.verify.scores import Scores, score
-from auscult.verify.statements import statements
 from auscult.verify.verify import Ears, listen, verify
 
 ITEMS = range(30_000, 30_006)
 """Numbers that no training run reaches."""
 
 CONDITIONS_DB = {"clean": float("inf"), "20 dB": 20.0, "10 dB": 10.0, "0 dB": 0.0}
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 def tasks() -> list[str]:
@@ -128,7 +128,7 @@ def main() -> None:
     (HERE / "thresholds.json").write_text(json.dumps(found, indent=1) + "\n")
     print(found)
     table = reliability()
-    (HERE / "reliability.json").write_text(json.dumps(table, indent=1) + "\n")
+    (HERE / "hear" / "reliability.json").write_text(json.dumps(table, indent=1) + "\n")
     for name, row in table.items():
         print(name, row)
 

@@ -1,11 +1,11 @@
-"""Fits the shipped sound classes: `python -m auscult.verify.fit`. Seeds of its own throughout."""
+"""Fits the shipped sound classes: `python -m auscult.verify.lab.fit`. Its seeds are its own."""
 
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from auscult.audio import measure
+from auscult.audio.hear import measure
 from auscult.audio.speech import VOICES, WHISPER_VOICES, Manner, available, say
 from auscult.audio.synth import (
     BACKGROUNDS,
@@ -25,11 +25,11 @@ from auscult.audio.synth import (
 )  # fmt: skip
 from auscult.audio.voice import VOWELS, contour, vowel
 from auscult.gym.base import DIGITS, pick
-from auscult.gym.events import NAMES, sequence
-from auscult.gym.rhythm import click
-from auscult.gym.tones import melody
+from auscult.gym.tasks.events import NAMES, sequence
+from auscult.gym.tasks.rhythm import click
+from auscult.gym.tasks.tones import melody
 from auscult.types import Audio
-from auscult.verify.classes import (
+from auscult.verify.hear.classes import (
     FILE,
     Classes,
     event_features,
@@ -37,7 +37,7 @@ from auscult.verify.classes import (
     rest_features,
     vowel_features,
 )  # fmt: skip
-from auscult.verify.listening import Listening
+from auscult.verify.hear.listening import Listening
 
 SEED = 20_260_707
 """Far from the gym's seeds, which all begin with its version number."""
@@ -273,7 +273,7 @@ def main() -> None:
             f"{name}: {len(rows)} sounds; of {len(fresh)} fresh ones {right:.3f} right, "
             f"{unknown:.3f} unknown"
         )
-    save_file(data, Path(__file__).with_name(FILE))
+    save_file(data, Path(__file__).parents[1] / "hear" / FILE)
 
 
 if __name__ == "__main__":

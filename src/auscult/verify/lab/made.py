@@ -7,7 +7,7 @@ import numpy as np
 
 from auscult.audio.synth import EVENTS, PLURAL, note_name
 from auscult.gym.base import ORDINALS, pick
-from auscult.gym.rederive_music import midi
+from auscult.gym.proof.music import midi
 from auscult.types import Item
 from auscult.verify.claims import REST, Claim, Part, Value
 

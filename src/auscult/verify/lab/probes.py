@@ -10,7 +10,7 @@ import numpy as np
 from auscult.audio.synth import band_noise, finish, lay, note_hz, to_level, tone
 from auscult.audio.voice import contour, tremble, vowel
 from auscult.gym.base import pick
-from auscult.gym.rhythm import click
+from auscult.gym.tasks.rhythm import click
 from auscult.types import Audio
 
 Probe = Callable[[np.random.Generator], tuple[Audio, float | str, float]]

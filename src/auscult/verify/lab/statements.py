@@ -13,8 +13,8 @@ from auscult.audio.synth import TIMBRES
 from auscult.audio.voice import VOWELS
 from auscult.gym.base import pick
 from auscult.types import Audio, Item
-from auscult.verify import made as facts
 from auscult.verify.claims import Claim, Part
+from auscult.verify.lab import made as facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 
 from auscult.verify.claims import Claim, Part, Value
-from auscult.verify.text import Clause, Token
+from auscult.verify.read.text import Clause, Token
 
 EVENTS = frozenset(
     ("beep", "knock", "clap", "bark", "chirp", "bell", "drum", "horn", "glass", "whistle")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from auscult.verify.claims import REST, Claim, Part
-from auscult.verify.rules_base import (
+from auscult.verify.read.base import (
     EVENTS,
     alternative,
     clip_of,
@@ -14,7 +14,7 @@ from auscult.verify.rules_base import (
     make,
     sure_of,
 )
-from auscult.verify.text import Clause, Token
+from auscult.verify.read.text import Clause, Token
 
 WEAK_WORDS = re.compile(r"voice|hum|note|tone|line|beats?|clicks?|clicking|pulse|speed|click", re.I)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from auscult.verify.claims import Claim, Part
-from auscult.verify.rules_base import (
+from auscult.verify.read.base import (
     EVENTS,
     adjacent,
     alternative,
@@ -14,8 +14,8 @@ from auscult.verify.rules_base import (
     ordinals,
     part,
 )
-from auscult.verify.rules_compare import WEAK_WORDS
-from auscult.verify.text import Clause, Token
+from auscult.verify.read.compare import WEAK_WORDS
+from auscult.verify.read.text import Clause, Token
 
 _STRONG = frozenset(("pitch", "level", "tempo", "brightness"))
 

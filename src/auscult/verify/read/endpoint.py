@@ -9,9 +9,9 @@ import urllib.request
 from typing import Any
 
 from auscult.faults import lasting
-from auscult.verify.checks import CHECKS
+from auscult.verify.check.checks import CHECKS
+from auscult.verify.check.compare import SCALES
 from auscult.verify.claims import REST, Claim, Part
-from auscult.verify.compare import SCALES
 
 KINDS = sorted({f"{kind}/{attribute}" for kind, attribute in CHECKS}) + sorted(
     f"comparison/{name}" for name in SCALES

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from auscult.verify.claims import Claim
-from auscult.verify.lexicon import language_of, lexicon
-from auscult.verify.rules_compare import comparisons, equalities, not_as, superlatives
-from auscult.verify.rules_courses import contours, directions, orders
-from auscult.verify.rules_quality import nothing, presences, qualities
-from auscult.verify.rules_values import counts, intervals, meter, notes, per_minute, values
-from auscult.verify.text import Clause, clauses
+from auscult.verify.read.compare import comparisons, equalities, not_as, superlatives
+from auscult.verify.read.courses import contours, directions, orders
+from auscult.verify.read.lexicon import language_of, lexicon
+from auscult.verify.read.quality import nothing, presences, qualities
+from auscult.verify.read.text import Clause, clauses
+from auscult.verify.read.values import counts, intervals, meter, notes, per_minute, values
 
 RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
     nothing,

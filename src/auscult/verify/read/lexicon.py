@@ -68,7 +68,9 @@ def lexicon(language: str = "en") -> Lexicon:
     """Read once. Raises `ValueError` for a language without a file."""
     if language not in LANGUAGES:
         raise ValueError(f"no lexicon for {language!r}; there are {', '.join(LANGUAGES)}")
-    text = (files("auscult.verify") / "lexicon" / f"{language}.toml").read_text(encoding="utf-8")
+    text = (files("auscult.verify.read") / "lexicon" / f"{language}.toml").read_text(
+        encoding="utf-8"
+    )
     tables = tomllib.loads(text)
     about = tables.pop("language")
     senses: dict[str, dict[str, str]] = {}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from auscult.verify.claims import Claim, Part
-from auscult.verify.rules_base import (
+from auscult.verify.read.base import (
     BACKGROUNDS,
     EVENTS,
     adjacent,
@@ -15,7 +15,7 @@ from auscult.verify.rules_base import (
     ordinals,
     part,
 )
-from auscult.verify.text import Clause, Token
+from auscult.verify.read.text import Clause, Token
 
 
 def _sentence_has(clause: Clause, table: str, *entries: str) -> bool:

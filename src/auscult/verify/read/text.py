@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from auscult.audio.synth import NOTE_NAMES
-from auscult.verify.lexicon import Lexicon
+from auscult.verify.read.lexicon import Lexicon
 
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{1,80}'(?!\w)")
 _SIMILE = re.compile(

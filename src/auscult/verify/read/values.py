@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from auscult.verify.claims import Claim, Part
-from auscult.verify.rules_base import (
+from auscult.verify.read.base import (
     BACKGROUNDS,
     EVENTS,
     THINGS,
@@ -20,7 +20,7 @@ from auscult.verify.rules_base import (
     relative,
     sure_of,
 )
-from auscult.verify.text import Clause, Token
+from auscult.verify.read.text import Clause, Token
 
 _DIFFERENCES = frozenset(("interval", "level_change", "pitch_range"))
 """What "5 semitones higher" and "6 dB louder" are values of."""

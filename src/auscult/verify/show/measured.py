@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from auscult.verify.listening import Listening, Sound
-from auscult.verify.long import LongListening
-from auscult.verify.measures import MEASURES, Measured, take
+from auscult.verify.hear.listening import Listening, Sound
+from auscult.verify.hear.long import LongListening
+from auscult.verify.hear.measures import MEASURES, Measured, take
 
 LIST_SHOWN = 46  # characters: a longer list of a long recording is counted instead
 _MOST_KINDS = 5

@@ -12,10 +12,10 @@ import soundfile as sf
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.types import Verdict
 from auscult.verify.claims import Finding
-from auscult.verify.listening import Listening
-from auscult.verify.long import LongListening
-from auscult.verify.picture import COLOURS, SIGNS, draw
+from auscult.verify.hear.listening import Listening
+from auscult.verify.hear.long import LongListening
 from auscult.verify.scores import Scores
+from auscult.verify.show.picture import COLOURS, SIGNS, draw
 from auscult.verify.verify import Ears, describe
 
 STYLE = """
