@@ -14,7 +14,7 @@ from auscult.train.core import Machine, Rate
 from auscult.train.feed.batch import collate, encode
 from auscult.train.feed.data import KINDS, Mixture, encoded
 from auscult.train.feed.items import fetch
-from auscult.train.feed.pool import Gather, Pool, gather, of_encoder
+from auscult.train.feed.pool import Choice, Gather, Pool, gather, of_encoder
 from auscult.train.sft import Sft, losses, sft
 
 FP32 = Machine(precision="fp32")
@@ -87,3 +87,30 @@ def test_a_stage_learns_from_a_pool_and_keeps_its_heads(eighty_bands, pool, tmp_
     before, after = (load_file(f / "model.safetensors") for f in (eighty_bands, out))
     assert all(torch.equal(before[n], after[n]) for n in before if n.startswith("encoder."))
     assert (out / "aligner.safetensors").exists()
+
+
+def test_a_mixture_chooses_its_tasks_its_share_of_real_sound_and_its_drills(pool: Path):
+    held, rng = Pool(pool), np.random.default_rng(0)
+    mixture = Mixture(
+        kinds=(), tasks=("tempo", "tempo", "tempo", "noisier_clip"), real=0.5,
+        real_tasks=("real_digit",), drills=0.2,
+    )  # fmt: skip
+    drawn = [Choice(held, mixture).draw(rng, "chain") for _ in range(800)]
+    tasks = [held.item(i).task if held.item(i).question else "drill" for _, i in drawn]
+    kinds = [kind for kind, _ in drawn]
+    assert all((k == "caption") == (t == "drill") for k, t in zip(kinds, tasks, strict=True))
+    share = {name: tasks.count(name) / len(tasks) for name in set(tasks)}
+    assert share["drill"] == pytest.approx(0.2, abs=0.05)
+    assert share["real_digit"] == pytest.approx(0.4, abs=0.06)
+    assert share["tempo"] == pytest.approx(3 * share["noisier_clip"], rel=0.5)
+
+
+def test_short_captions_come_first_where_a_stage_wants_them(pool: Path):
+    held, rng = Pool(pool), np.random.default_rng(0)
+    mixture = Mixture(kinds=(), tasks=("tempo", "noisier_clip"), real_tasks=("real_digit",))
+    words = {i: held.words(i) for i in range(len(held))}
+    least = min(n for i, n in words.items() if held.item(i).question)
+    short = Choice(held, mixture, most_words=least)
+    assert {words[short.draw(rng, "caption")[1]] for _ in range(40)} == {least}
+    with pytest.raises(ValueError, match="holds no item of the tasks"):
+        Choice(held, replace(mixture, tasks=("meter",), real_tasks=()))
