@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from auscult import gym
-from auscult.ask import Found, best, confidence
+from auscult.ask import Found, confidence
 from auscult.audio.io import write_audio
 from auscult.cli import main
-from auscult.engine import Form
 from auscult.types import Reply
+from auscult.verify.choice import best
+from auscult.verify.verify import listen
 
 QUESTION = "How many times does the sound occur?"
 
@@ -58,10 +59,13 @@ def test_the_verifier_chooses_by_the_sound_then_by_votes_then_by_order():
     true = item.heard[0] + " " + item.inference
     liar = reply("I hear glass, glass, glass, glass, glass. Counting glass: 1, 2, 3, 4, 5.", "5")
     honest = reply(true, item.answer)
-    chosen, says = best([liar, liar, honest], item.clips, item.question)
-    assert chosen is honest and says and all("supported" in line for line in says)
+    ears = listen(item.clips)
+    at, _, found = best([liar, liar, honest], ears, question=item.question)
+    assert at == 2 and found and all(f.verdict == "supported" for f in found)
     silent = [reply("Hm.", a) for a in ("1", "2", "2")]
-    assert best(silent, item.clips, item.question, Form(options=("1", "2")))[0] is silent[1]
+    assert best(silent, ears, options=("1", "2"))[0] == 1
+    with pytest.raises(ValueError, match="no reply to choose from"):
+        best([], ears)
 
 
 def test_confidence_is_the_probability_of_what_the_model_chose_after_its_thought():

@@ -15,7 +15,7 @@ FILES += sorted((ROOT / "benchmarks").glob("*.py"))
 # Each package may import those to its left; the files beside them may import all.
 ORDER = (
     "types", "files", "faults", "stats", "work", "audio", "real", "gym", "bench", "model", "engine",
-    "verify", "train", "ear", "evaluate",
+    "verify", "train", "ear", "evaluate", "serve",
 )  # fmt: skip
 TOP = (
     "ask", "listen", "demo", "plot", "nano", "recipe", "recipe_commands", "plan", "ablate", "cli",

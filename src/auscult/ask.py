@@ -184,32 +184,27 @@ def _one(engine: "Engine", clips: list[Audio], text: str, request: Any, *, shown
                 begun.add(part)
         reply, says = ticket.result().replies[0], ()
     else:
-        reply, says = best(ticket.result().replies, clips, text, asked.form)
+        reply, says = _best(ticket.result().replies, clips, text, asked.form)
         if shown:
             print(f"thinks:  {reply.thought}\nanswers: {reply.answer}")
             print("\n".join(f"  {line}" for line in says))
     return Found(reply=reply, start_s=0, end_s=0, confidence=confidence(reply), says=says)
 
 
-def best(
-    replies: Sequence[Reply], clips: Sequence[Audio], question: str, form: Any = None
+def _best(
+    replies: Sequence[Reply], clips: Sequence[Audio], question: str, form: Any
 ) -> tuple[Reply, tuple[str, ...]]:
-    """The reply whose thought the sound bears out best, with what was found; of equal ones the
-    one whose answer most replies give, then the first."""
-    from auscult.verify.grounded import grounding
-    from auscult.verify.scores import score
+    """The reply that the sound bears out best, with a line for each of its claims."""
+    from auscult.verify.choice import best
     from auscult.verify.show.picture import SIGNS
     from auscult.verify.verify import listen
 
-    ears, options = listen(clips), form.options if form is not None else ()
-    votes = [sum(other.answer == reply.answer for other in replies) for reply in replies]
-    checked = [
-        score(r.thought, ears, answer=r.answer, options=options, question=question) for r in replies
+    options = form.options if form is not None else ()
+    at, _, found = best(replies, listen(clips), question=question, options=options)
+    thought = replies[at].thought
+    lines = [
+        f"{SIGNS[f.verdict]} {thought[f.claim.start : f.claim.end]!r}  {f.says}" for f in found
     ]
-    at = max(range(len(replies)), key=lambda i: (grounding(checked[i][0]), votes[i], -i))
-    thought, (_, findings) = replies[at].thought, checked[at]
-    lines = [f"{SIGNS[f.verdict]} {thought[f.claim.start : f.claim.end]!r}  {f.says}"
-             for f in findings]  # fmt: skip
     return replies[at], tuple(lines)
 
 

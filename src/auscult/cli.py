@@ -15,6 +15,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "auscult.listen:listen",
         "what is in a recording: measured, and said by a model, side by side",
     ),
+    "serve": (
+        "auscult.serve.commands:serve",
+        "an OpenAI-compatible server: chat about sound, and what the sound bears out",
+    ),
     "demo": ("auscult.demo:demo", "make a few gym clips and ask about them, and about a file"),
     "gym list": ("auscult.gym.commands:list_tasks", "all tasks with an example of each"),
     "gym show": ("auscult.gym.commands:show", "one item: wav, spectrogram, question, chain"),
