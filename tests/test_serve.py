@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -68,6 +69,15 @@ def test_it_says_what_it_is_and_that_it_is_ready(client: TestClient):
     assert client.get("/health").json() == {"status": "ok"}
     assert client.get("/ready").json()["status"] == "ready"
     assert [m["id"] for m in client.get("/v1/models").json()["data"]] == ["nano"]
+
+
+def test_the_page_is_one_file_that_fetches_nothing_from_elsewhere(client: TestClient):
+    page = client.get("/")
+    assert (
+        page.status_code == 200 and "connect-src 'self'" in page.headers["content-security-policy"]
+    )
+    assert "<title>auscult" in page.text and 'lang="en"' in page.text
+    assert not re.search(r"""(src|href)=["']|https?://""", page.text)
 
 
 def test_a_chat_about_a_recording_thinks_and_answers_and_counts(client: TestClient):

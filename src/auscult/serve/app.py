@@ -6,10 +6,11 @@ import hmac
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -26,7 +27,7 @@ from auscult.verify.scores import score
 from auscult.verify.verify import listen
 
 log = logging.getLogger("auscult.serve")
-OPEN = frozenset({"/health", "/ready"})
+OPEN = frozenset({"/", "/health", "/ready"})
 """Paths that need no key."""
 
 IDLE_S = 10.0
@@ -147,7 +148,20 @@ def _errors(app: FastAPI) -> None:
 # ---------------------------------------------------------------------------- routes
 
 
+POLICY = "; ".join((
+    "default-src 'none'", "script-src 'unsafe-inline'", "style-src 'unsafe-inline'",
+    "connect-src 'self'", "media-src blob:", "form-action 'none'", "base-uri 'none'",
+    "frame-ancestors 'none'",
+))  # fmt: skip
+"""Of the page: it is one file, and nothing of it comes from elsewhere."""
+
+
 def _routes(app: FastAPI, service: Service) -> None:
+    @app.get("/")
+    async def page() -> Response:
+        html = (files("auscult.serve") / "page.html").read_text(encoding="utf-8")
+        return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
+
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}

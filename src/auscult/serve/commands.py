@@ -74,4 +74,6 @@ def _hello(host: str, port: int, name: str, key: bool) -> str:
         '"input_audio", "input_audio": {"data": "\'$(base64 -w0 clip.wav)\'", "format": "wav"}}, '
         '{"type": "text", "text": "What do you hear?"}]}]}'
     )
-    return f"{name} at {url}\n\ncurl {url}/chat/completions{head} -d '{body}'\n"
+    return (
+        f"{name} at {url}, a page at {url[:-3]}/\n\ncurl {url}/chat/completions{head} -d '{body}'\n"
+    )
