@@ -13,6 +13,7 @@ from auscult.audio.mel import log_mel
 from auscult.cli import main
 from auscult.ear import probes, spelling
 from auscult.ear.align import Align, Clips, about_loss, align, clips_of, read
+from auscult.ear.keep import keep
 from auscult.ear.lessons import (
     ABOUT,
     LESSONS,
@@ -26,11 +27,13 @@ from auscult.ear.lessons import (
 from auscult.ear.probes import PROBES, heard, log_mels, run_probes, table
 from auscult.ear.readers import Heard, equal_error, fit, measure
 from auscult.ear.spelling import edits
-from auscult.model.weights import open_model
+from auscult.model import StepAudio2Encoder
+from auscult.model.weights import locate, open_model
 from auscult.real.bank import bank
 from auscult.train.alignment import Aligner, open_aligner, word_loss
 from auscult.train.core import Machine, Rate
 from auscult.train.feed.pool import of_encoder
+from auscult.train.sft import init_nano
 
 ON_SMALL_CACHE = ("synthetic", "digits", "prompt", "voice", "effect", "strokes", "nothing")
 """Lessons that need no soundfont."""
@@ -141,6 +144,40 @@ TINY = Align(
     steps=8, batch_size=4, alone=2, lessons=("digits", "voice", "nothing"), machine=FP32,
     encoder=Rate(peak=1e-3), heads=Rate(peak=1e-2),
 )  # fmt: skip
+
+
+def test_a_kept_ear_hears_and_spells_as_the_one_that_was_aligned(eighty_bands, tmp_path):
+    out = align(TINY, eighty_bands, tmp_path / "out")
+    kept = keep(out, tmp_path / "kept")
+    model, _ = open_model(out, device="cpu")
+    ear = StepAudio2Encoder.from_pretrained(kept).float()
+    mel, frames = torch.randn(1, 80, 120), torch.tensor([120])
+    heard = ear(mel, frames)
+    torch.testing.assert_close(
+        heard.pooler_output, model.get_audio_features(mel, frames).pooler_output,
+        atol=5e-3, rtol=5e-3,
+    )  # fmt: skip
+    whole, words = (
+        open_aligner(f, model.config.hidden_size, model.config.vocab_size) for f in (out, kept)
+    )
+    assert words.about is None and not words.marks
+    torch.testing.assert_close(
+        words.word_logits(heard.pooler_output), whole.word_logits(heard.pooler_output),
+        atol=5e-3, rtol=5e-3,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="auscult align"):
+        keep(eighty_bands, tmp_path / "no")
+
+
+def test_a_nano_that_begins_with_the_shipped_ear_has_its_weights_and_its_words(tmp_path):
+    model, processor = open_model(init_nano(tmp_path / "nano", ear="aligned"), device="cpu")
+    ear = StepAudio2Encoder.from_pretrained(locate("ear")).float()
+    for part in ("encoder", "adapter"):
+        own = getattr(model, part).state_dict()
+        assert all(torch.equal(own[k], v) for k, v in getattr(ear, part).state_dict().items())
+    assert (tmp_path / "nano" / "aligner.safetensors").exists()
+    assert len(processor.tokenizer.encode(" F#4 C5")) == 2  # notes are one token each
+    assert model.num_parameters() < 16_000_000
 
 
 def test_alignment_trains_the_ear_and_leaves_the_decoder(eighty_bands, tmp_path):

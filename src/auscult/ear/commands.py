@@ -9,6 +9,7 @@ import tyro
 
 from auscult.ear.align import Align
 from auscult.ear.align import align as align_stage
+from auscult.ear.keep import keep
 from auscult.ear.lessons import LESSONS
 from auscult.ear.probes import PROBES, open_ear, run_probes, table
 from auscult.ear.spelling import SHIFT_S, spelling_table
@@ -83,6 +84,16 @@ def spell(source: Path, *, n: int = 200, out: Path | None = None) -> None:
     print(text)
     if out is not None:
         write_whole(out, text + "\n")
+
+
+def keep_ear(source: Path, out: Path) -> None:
+    """The ear of an alignment alone, in 16 bits: encoder, adaptor, and the heads that spell.
+
+    Args:
+        source: folder that `auscult align` wrote.
+        out: the folder to ship.
+    """
+    print(keep(source, out))
 
 
 def probe(

