@@ -11,6 +11,7 @@ from auscult import gym
 from auscult.audio import speech
 from auscult.engine import Engine, Sampling
 from auscult.gym.score import score_answer
+from auscult.model import StepAudio2Encoder
 from auscult.model.weights import SHIPPED, locate, open_model
 from auscult.train.rl.rollout import Asking, conversation
 from auscult.types import Item, Reply
@@ -37,6 +38,20 @@ def test_shipped_models_are_small_and_say_how_they_were_made(name: str):
     for word in ("licence", "seed", "Command", "held-out", "interval", "Limits"):
         assert re.search(word, card, re.IGNORECASE), word
     assert open_model(name, device="cpu")[0].num_parameters() <= 4_000_000
+
+
+def test_the_shipped_ear_is_stored_once_in_sixteen_bits_and_says_how_it_was_made():
+    folder = locate("ear")
+    weights = sum(f.stat().st_size for f in folder.parent.rglob("*.safetensors"))
+    assert weights <= 40 * 2**20
+    assert StepAudio2Encoder.from_pretrained(folder).dtype == torch.float16
+    assert {"config", "environment", "result"} <= json.loads(
+        (folder / "training.json").read_text()
+    ).keys()
+    card = (folder / "README.md").read_text()
+    for word in ("licence", "seed", "Command", "held-out", "interval", "Limits", "GPL", "MIT"):
+        assert word.lower() in card.lower(), word
+    assert "MIT License" in (folder / "LICENSE.whisper").read_text()
 
 
 def answered(

@@ -20,7 +20,7 @@ from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
 from auscult.model.processor import StepAudio2Processor
 
-SHIPPED = ("nano", "nano-base", "ear")
+SHIPPED, EARS = ("nano", "nano-base"), ("ear",)
 
 
 def locate(name: str | Path) -> Path:
@@ -29,7 +29,7 @@ def locate(name: str | Path) -> Path:
     Raises `ValueError` where there is no config.json.
     """
     path = Path(name)
-    if str(name) in SHIPPED and not path.is_dir():
+    if str(name) in (*SHIPPED, *EARS) and not path.is_dir():
         path = Path(str(resources.files("auscult"))) / "checkpoints" / str(name)
     if not (path / "config.json").is_file():
         raise ValueError(
