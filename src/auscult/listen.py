@@ -1,6 +1,7 @@
 """`auscult listen`: what is in a recording, by measurement and by a model, side by side."""
 
 import json as json_format
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -99,8 +100,6 @@ def _said_lines(
 
 
 def _wrapped(text: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, 58, initial_indent="  ", subsequent_indent="    ")
 
 

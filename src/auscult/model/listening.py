@@ -114,7 +114,34 @@ def _inside(counts: Tensor, width: int) -> Tensor:
     return torch.arange(width, device=counts.device)[None] < counts[:, None]
 
 
-class StepAudio2Encoder(PreTrainedModel):
+class Hears:
+    """What every model with an ear can do."""
+
+    config: Any
+    encoder: AudioEncoder
+    adapter: Adaptor
+
+    @can_return_tuple
+    def get_audio_features(
+        self,
+        input_features: Float[Tensor, "C M L"],
+        feature_lengths: Int[Tensor, " C"] | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+    ) -> AudioFeatures:
+        """What ear and adaptor make of clips as the processor returns them, at 25 and 12.5 Hz."""
+
+        def asked(given: bool | None, usual: bool | None) -> bool:
+            return bool(usual if given is None else given)
+
+        return audio_features(
+            self.encoder, self.adapter, input_features, feature_lengths,
+            hidden_states=asked(output_hidden_states, self.config.output_hidden_states),
+            attentions=asked(output_attentions, self.config.output_attentions),
+        )  # fmt: skip
+
+
+class StepAudio2Encoder(Hears, PreTrainedModel):
     """Encoder and adaptor of a checkpoint, without its decoder."""
 
     config_class = StepAudio2EncoderConfig
@@ -131,22 +158,4 @@ class StepAudio2Encoder(PreTrainedModel):
         self.adapter = Adaptor(config)
         self.post_init()
 
-    @can_return_tuple
-    def forward(
-        self,
-        input_features: Float[Tensor, "C M L"],
-        feature_lengths: Int[Tensor, " C"] | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-    ) -> AudioFeatures:
-        """Features of clips as the processor returns them."""
-        return audio_features(
-            self.encoder, self.adapter, input_features, feature_lengths,
-            hidden_states=asked(output_hidden_states, self.config.output_hidden_states),
-            attentions=asked(output_attentions, self.config.output_attentions),
-        )  # fmt: skip
-
-
-def asked(given: bool | None, usual: bool | None) -> bool:
-    """An option of a call, else that of the configuration."""
-    return bool(usual if given is None else given)
+    forward = Hears.get_audio_features

@@ -21,10 +21,10 @@ from transformers.utils.generic import can_return_tuple
 
 from auscult.model.config import StepAudio2Config
 from auscult.model.encoder import Adaptor, AudioEncoder, audio_tokens
-from auscult.model.listening import AudioFeatures, asked, audio_features
+from auscult.model.listening import Hears
 
 
-class StepAudio2PreTrainedModel(PreTrainedModel):
+class StepAudio2PreTrainedModel(Hears, PreTrainedModel):
     """What all heads share: initialisation, splicing of sound into text, and the body."""
 
     config_class = StepAudio2Config
@@ -35,8 +35,6 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     input_modalities = ["audio", "text"]
-    encoder: AudioEncoder
-    adapter: Adaptor
     model: Qwen2Model
 
     def _build_body(self, config: StepAudio2Config) -> None:
@@ -64,21 +62,6 @@ class StepAudio2PreTrainedModel(PreTrainedModel):
         for name in ("model", "encoder", "adapter"):
             setattr(view, name, getattr(self, name))
         return view
-
-    @can_return_tuple
-    def get_audio_features(
-        self,
-        input_features: Float[Tensor, "C M L"],
-        feature_lengths: Int[Tensor, " C"] | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-    ) -> AudioFeatures:
-        """What ear and adaptor make of clips, at 25 and at 12.5 Hz."""
-        return audio_features(
-            self.encoder, self.adapter, input_features, feature_lengths,
-            hidden_states=asked(output_hidden_states, self.config.output_hidden_states),
-            attentions=asked(output_attentions, self.config.output_attentions),
-        )  # fmt: skip
 
     def freeze_encoder(self) -> None:
         """The encoder never learns after pretraining (paper section 2)."""

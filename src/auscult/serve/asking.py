@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -210,8 +211,6 @@ def _form(chat: ChatRequest) -> tuple[tuple[str, ...], Form | None]:
 
 def words_alone(specials: Sequence[str]) -> Callable[[str], str]:
     """Turns special tokens in a client's text into words: an invisible joiner parts them."""
-    import re
-
     marks = sorted((*specials, "<think>", "</think>"), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, marks)))
 

@@ -49,11 +49,9 @@ def serve(
 
     torch.set_num_threads(1 if device == "cpu" or not torch.cuda.is_available() else 8)
     engine = Engine(*open_model(model, device=None if device == "auto" else device), rows=rows)
-    app = application(
-        engine, name=name or os.path.basename(model.rstrip("/")), key=key,
-        limits=Limits(seconds=max_seconds),
-    )  # fmt: skip
-    print(_hello(host, port, name or os.path.basename(model.rstrip("/")), bool(key)), flush=True)
+    name = name or os.path.basename(model.rstrip("/"))
+    app = application(engine, name=name, key=key, limits=Limits(seconds=max_seconds))
+    print(_hello(host, port, name, bool(key)), flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
 
 

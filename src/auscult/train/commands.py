@@ -80,7 +80,7 @@ FINETUNE = Sft(
 )
 """The encoder frozen: true chains and direct answers."""
 
-_SEVERAL_STEPS = (
+SEVERAL_STEPS = (
     "interval",
     "sort_tones",
     "spoken_arithmetic",
@@ -107,7 +107,7 @@ REASON = Sft(
     mixture=Mixture(
         kinds=(("chain", 0.78), ("direct", 0.16), ("twin_chain", 0.06)),
         # Hearing is learned by now; the steps from what is heard to the answer are not.
-        tasks=(*gym.TASKS, *_SEVERAL_STEPS, *_SEVERAL_STEPS, "intonation", "liveliness", "tremor"),
+        tasks=(*gym.TASKS, *SEVERAL_STEPS, *SEVERAL_STEPS, "intonation", "liveliness", "tremor"),
     ),
     steps=2300,
     rate=Rate(peak=1e-3, warmup=40),

@@ -182,22 +182,29 @@ def _corpus() -> Iterator[str]:
         yield from [sentence] * 20
 
 
+def _random_nano(tokenizer: Any, seed: int) -> StepAudio2ForCausalLM:
+    """Nano with random weights, whose special tokens are those of the tokenizer."""
+    from auscult.model import config_for
+    from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START
+
+    names = (AUDIO_START, AUDIO_END, AUDIO_PATCH)
+    start, end, patch = (tokenizer.convert_tokens_to_ids(name) for name in names)
+    config = config_for(
+        "nano", audio_start_token_id=start, audio_end_token_id=end, audio_patch_token_id=patch,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    return StepAudio2ForCausalLM(config)
+
+
 def _on_the_shipped_ear(out: Path, seed: int) -> Path:
     """Encoder, adaptor, tokenizer and spelling heads of the package, and a random decoder."""
-    from auscult.model import StepAudio2Encoder, config_for
-    from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START
+    from auscult.model import StepAudio2Encoder
     from auscult.model.weights import locate
 
     folder = locate("ear")
     processor: Any = StepAudio2Processor.from_pretrained(folder)
-    tokenizer = processor.tokenizer
-    names = (AUDIO_START, AUDIO_END, AUDIO_PATCH)
-    start, end, patch = (int(tokenizer.convert_tokens_to_ids(name)) for name in names)
-    torch.manual_seed(seed)
-    model = StepAudio2ForCausalLM(config_for(
-        "nano", audio_start_token_id=start, audio_end_token_id=end, audio_patch_token_id=patch,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    ))  # fmt: skip
+    model = _random_nano(processor.tokenizer, seed)
     ear = StepAudio2Encoder.from_pretrained(folder).float()
     model.encoder.load_state_dict(ear.encoder.state_dict())
     model.adapter.load_state_dict(ear.adapter.state_dict())
@@ -216,8 +223,8 @@ def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
     its adaptor and its tokenizer). Needs the `[speech]` extra,
     because the tokenizer is made from all tasks."""
     from auscult.audio.synth import note_name
-    from auscult.model import SIZES, config_for
-    from auscult.model.tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, train_nano_tokenizer
+    from auscult.model import SIZES
+    from auscult.model.tokens import train_nano_tokenizer
 
     if (out / "config.json").exists():
         return out
@@ -225,26 +232,13 @@ def init_nano(out: Path, *, ear: str = "", seed: int = 0) -> Path:
         return _on_the_shipped_ear(out, seed)
     notes = [note_name(midi) for midi in range(24, 108)]
     tokenizer = train_nano_tokenizer(_corpus(), SIZES["nano"].vocab, notes)
-    ids = {
-        name: tokenizer.convert_tokens_to_ids(name)
-        for name in (AUDIO_START, AUDIO_END, AUDIO_PATCH)
-    }
-    config = config_for(
-        "nano",
-        audio_start_token_id=ids[AUDIO_START],
-        audio_end_token_id=ids[AUDIO_END],
-        audio_patch_token_id=ids[AUDIO_PATCH],
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(seed)
-    model = StepAudio2ForCausalLM(config)
+    model = _random_nano(tokenizer, seed)
     if ear:
         from auscult.model.whisper import whisper_encoder
 
         model.encoder.load_state_dict(whisper_encoder(ear)[1])
     out.mkdir(parents=True, exist_ok=True)
-    n_mels = config.audio_encoder_config.n_mels
+    n_mels = model.config.audio_encoder_config.n_mels
     StepAudio2Processor(tokenizer, n_mels=n_mels).save_pretrained(out)
     model.save_pretrained(out)
     (out / "init.json").write_text(json.dumps({"seed": seed, "ear": ear}))

@@ -48,18 +48,19 @@ def hits(bank: Bank) -> Groups:
 
 def _which(
     rng: np.random.Generator, level: int, bank: Bank, asked: Recording, wrong: list[str],
-    phrasings: tuple[str, ...],
+    phrasings: tuple[str, ...], label: str = "", inference: str = "",
 ) -> Item:  # fmt: skip
+    label = label or asked.label
     return draft(
         rng,
         clips=[bank.sound(asked, HEARD_S)],
         phrasings=phrasings,
-        options=[asked.label, *wrong],
-        answer=asked.label,
-        facts=named([asked]) | {"sound": asked.label},
+        options=[label, *wrong],
+        answer=label,
+        facts=named([asked]) | {"sound": label},
         features=("event",),
-        heard=[f"I hear {asked.label}."],
-        inference=f"It is {asked.label}.",
+        heard=[f"I hear {label}."],
+        inference=inference or f"It is {label}.",
         level=level,
     )
 
@@ -101,23 +102,12 @@ def known(rng: np.random.Generator, level: int, bank: Bank, asked: Recording) ->
     label = asked.label if asked.label in bank.taught else UNNAMED
     families = {k: v[0].family for k, v in classes(bank).items()}
     wrong = sample(rng, [k for k, f in families.items() if f != asked.family and k != label], 3)
-    options = [label, *wrong[:2], wrong[2] if label == UNNAMED else UNNAMED]
-    return draft(
-        rng,
-        clips=[bank.sound(asked, HEARD_S)],
-        phrasings=(
-            "Which sound is this, if you can name it?",
-            "Can you name this sound?",
-            "What is this sound, or can you not name it?",
-        ),
-        options=options,
-        answer=label,
-        facts=named([asked]) | {"sound": label},
-        features=("event",),
-        heard=[f"I hear {label}."],
-        inference="It has no name here." if label == UNNAMED else f"It is {label}.",
-        level=level,
-    )
+    return _which(
+        rng, level, bank, asked, [*wrong[:2], wrong[2] if label == UNNAMED else UNNAMED],
+        ("Which sound is this, if you can name it?", "Can you name this sound?",
+         "What is this sound, or can you not name it?"),
+        label, "It has no name here." if label == UNNAMED else "",
+    )  # fmt: skip
 
 
 def _repeated(rng: np.random.Generator, x: Audio, gains_db: list[float]) -> Audio:
