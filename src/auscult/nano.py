@@ -14,7 +14,6 @@ import tyro
 from auscult import gym
 from auscult.ear.align import Align, align
 from auscult.recipe_commands import in_processes
-from auscult.train.commands import SEVERAL_STEPS
 from auscult.train.core import Rate
 from auscult.train.feed.data import TRAINED, Mixture
 from auscult.train.feed.pool import Gather, gather
@@ -28,11 +27,17 @@ ALL = Mixture(
 )  # fmt: skip
 """What is heard: two of five items real, most of them anywhere in a longer recording."""
 
-HEARD = Gather(mixture=ALL, items=60_000, longest_s=10.0)
+HEARD = Gather(mixture=ALL, items=45_000, longest_s=10.0)
 
 _LASTING = (
     "liveliness", "tremor", "intonation", "who_higher", "gap_compare", "tempo_change",
     "instrument_order", "background", "noisier_clip", "bigger_room", "approach", "breathiness",
+)  # fmt: skip
+_SEVERAL_STEPS = (
+    "interval", "sort_tones", "spoken_arithmetic", "largest_digit", "spoken_logic", "contour",
+    "count_higher", "event_arithmetic", "count_among", "rule_following", "chord_quality",
+    "scale_mode", "highest_note", "pitch_direction", "event_order", "absent_sound",
+    "melody_changed", "tempo", "more_of_which", "note_count",
 )  # fmt: skip
 
 
@@ -66,7 +71,7 @@ STAGES: dict[str, Sft] = {
     "steps": Sft(
         mixture=replace(
             _kinds(chain=0.72, direct=0.2, twin_chain=0.08),
-            tasks=(*ALL.tasks, *_LASTING, *SEVERAL_STEPS), drills=0.0,
+            tasks=(*ALL.tasks, *_LASTING, *_SEVERAL_STEPS), drills=0.0,
         ),
         steps=1500, rate=Rate(peak=7e-4, warmup=50), seed=5,
     ),

@@ -1,6 +1,6 @@
 """Supervised stages: pretraining from scratch, and SFT with the encoder frozen (paper section 3.1).
 
-`auscult pretrain`, `auscult focus`, `auscult sft`. Next-token cross-entropy on the reply only;
+`auscult sft`, and the stages of `auscult nano`. Next-token cross-entropy on the reply only;
 AdamW, linear warm-up, cosine decay to a tenth, gradient clipping. Left out against the paper:
 packing (lengths are sorted instead).
 """
