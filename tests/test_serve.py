@@ -15,7 +15,9 @@ import soundfile
 from starlette.testclient import TestClient
 
 from auscult import gym
+from auscult.audio.mel import log_mel
 from auscult.engine import Engine
+from auscult.model.encoder import audio_tokens
 from auscult.model.weights import open_model
 from auscult.serve.app import application
 from auscult.serve.asking import words_alone
@@ -88,7 +90,9 @@ def test_a_chat_about_a_recording_thinks_and_answers_and_counts(client: TestClie
     assert body["choices"][0]["finish_reason"] == "stop" and body["model"] == "nano"
     usage = body["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert usage["prompt_tokens_details"]["audio_tokens"] == -(-len(ITEM.clips[0]) // 1280)
+    assert usage["prompt_tokens_details"]["audio_tokens"] == audio_tokens(
+        log_mel(ITEM.clips[0]).shape[1]
+    )
     assert 0 < usage["completion_tokens_details"]["reasoning_tokens"] < usage["completion_tokens"]
 
 

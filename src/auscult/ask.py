@@ -25,6 +25,8 @@ SAMPLED = 0.8
 ROOM = 400
 """Tokens of the context that a question and its reply need beside the sound."""
 
+_TOKEN = round(0.08 * SAMPLE_RATE)  # samples of an audio token
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -159,7 +161,7 @@ def answers(
 def parts(engine: "Engine", clips: Sequence[Audio]) -> Iterator[tuple[int, int, list[Audio]]]:
     """(first sample, end, what is heard at once): everything, or stretches of a long recording."""
     whole = max(map(len, clips))
-    most = max(1, engine.listener.limit - ROOM) * 1280  # a token is 80 ms
+    most = max(1, engine.listener.limit - ROOM) * _TOKEN
     if sum(map(len, clips)) <= most or len(clips) > 1:
         yield 0, whole, list(clips)
         return

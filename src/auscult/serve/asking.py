@@ -1,14 +1,15 @@
 """From a chat request to a request of the engine: messages to turns, fields to settings."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from auscult.audio.io import pieces
+from auscult.audio.mel import frame_count
 from auscult.engine import Form, Request, Sampling, Thinking
+from auscult.model.encoder import audio_tokens
 from auscult.serve.errors import Refused
 from auscult.serve.limits import Limits
 from auscult.serve.sound import clip_of, is_sound
@@ -222,4 +223,4 @@ def words_alone(specials: Sequence[str]) -> Callable[[str], str]:
 
 def heard_tokens(clips: Sequence[Audio]) -> int:
     """Audio tokens of recordings, for the bill: 12.5 a second."""
-    return sum(math.ceil(len(clip) / 1280) for clip in clips)
+    return sum(audio_tokens(frame_count(len(clip))) for clip in clips)
