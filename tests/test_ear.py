@@ -313,6 +313,25 @@ def test_probes_run_on_held_out_sound_and_make_a_table(monkeypatch):
     assert lines[0] == "| probe | test | n | log-mel |" and len(lines) == 5
 
 
+def test_a_probe_that_was_read_is_not_read_again(monkeypatch, tmp_path):
+    """Killed between two ears, it reads the second alone and comes to the same table."""
+    monkeypatch.setattr(probes, "fit", partial(fit, steps=5))
+    some = {"n_train": 12, "n_test": 6, "seed": 0}
+    names, kept = ["louder of two"], tmp_path / "found.jsonl"
+    ears = {"log-mel": log_mels, "half": lambda clips: [x[:, :64] for x in log_mels(clips)]}
+    whole = run_probes(ears, names, **some, kept=kept)
+    first, _ = kept.read_text().splitlines()
+    kept.write_text(first + "\n")
+
+    def never(clips):
+        raise AssertionError("read again")
+
+    assert run_probes(ears | {"log-mel": never}, names, **some, kept=kept) == whole
+    assert len(kept.read_text().splitlines()) == 2
+    with pytest.raises(ValueError, match="other settings"):
+        run_probes(ears, names, **some | {"seed": 1}, kept=kept)
+
+
 def test_every_probe_trains_on_training_sound_and_tests_on_held_out_sound():
     for name, probe in PROBES.items():
         assert probe.way in ("class", "pair", "pitch", "voice"), name

@@ -341,3 +341,17 @@ def test_the_encoder_can_live_on_disk(model, processor, clips, tmp_path):
         copied = copy.deepcopy(model)
         disk_offload(copied.encoder, tmp_path, execution_device=torch.device("cpu"))
         torch.testing.assert_close(copied(**batch).logits, expected)
+
+
+@pytest.mark.parametrize("frames", range(100, 116))
+def test_an_encoder_hears_nothing_of_the_padding_whatever_the_length(model, frames: int):
+    """The convolutions reach past the end of a clip where its length is odd, too: what stands there
+    in a longer batch must not come in."""
+    torch.manual_seed(frames)
+    mel = torch.randn(1, 128, frames)
+    padded = torch.nn.functional.pad(mel, (0, 24))
+    with torch.inference_mode():
+        alone = model.get_audio_features(mel, torch.tensor([frames])).pooler_output
+        beside = model.get_audio_features(padded, torch.tensor([frames])).pooler_output
+    n = audio_tokens(frames)
+    torch.testing.assert_close(beside[:, :n], alone[:, :n], rtol=1e-4, atol=1e-4)

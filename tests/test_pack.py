@@ -8,13 +8,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from auscult.files import read_json
+from auscult.files import INDEX, read_json
 from auscult.model import StepAudio2Encoder
 from auscult.model.weights import open_model
 from auscult.train.core import Machine, Rate
 from auscult.train.feed.data import Mixture
-from auscult.train.pack import DECODER, INDEX, pack
+from auscult.train.pack import DECODER, pack
 from auscult.train.sft import Sft, sft
+from auscult.work.run import fingerprint
 
 STAGE = Sft(
     mixture=Mixture(kinds=(("direct", 1.0),), tasks=("tempo",)), steps=1, batch_size=2,
@@ -70,6 +71,18 @@ def test_the_decoders_file_holds_no_encoder_and_the_ears_adaptor_is_not_taken(
     adaptors = [name for name in kept if name.startswith("adapter.") and name.endswith("weight")]
     other, found = load_file(ear / "model.safetensors"), weights(tmp_path / "shipped")
     assert adaptors and any(not torch.equal(other[n].float(), found[n]) for n in adaptors)
+
+
+def test_another_ear_is_another_model_and_an_absent_one_is_told(trained, ear, tmp_path):
+    pack(trained, tmp_path / "shipped", ear=ear)
+    before = fingerprint(tmp_path / "shipped")
+    held = load_file(ear / "model.safetensors")
+    held["encoder.conv1.bias"] = held["encoder.conv1.bias"] + 1
+    save_file(held, ear / "model.safetensors", metadata={"format": "pt"})
+    assert fingerprint(tmp_path / "shipped") != before
+    (ear / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"lacks 1 of 2 .*\.\./ear/model\.safetensors.* beside"):
+        open_model(tmp_path / "shipped", device="cpu")
 
 
 def test_without_an_ear_everything_lies_in_one_file(trained, tmp_path):

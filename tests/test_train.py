@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_config
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from auscult import gym
 from auscult.gym import render
@@ -30,7 +30,7 @@ from auscult.train.feed.drills import DRILLS
 from auscult.train.feed.talk import text_model_reply
 from auscult.train.sft import Sft, losses, sft
 from auscult.work import dist
-from auscult.work.run import config_hash
+from auscult.work.run import RunFolder, config_hash
 
 TASKS = ("pitch_direction", "event_count", "noisier_clip")
 MIXTURE = Mixture(kinds=(("chain", 0.5), ("direct", 0.3), ("twin_chain", 0.2)), tasks=TASKS)
@@ -280,3 +280,33 @@ def test_drills_are_captions_of_dense_scenes(rng):
     for name in ("notes", "sounds"):
         item = DRILLS[name](rng, 1)
         assert len(render.labels(item)[0].split()) >= 4
+
+
+def test_a_part_whose_rate_is_zero_does_not_move_by_momentum_or_decay():
+    parts = {name: torch.nn.Linear(3, 2) for name in ("actor", "critic")}
+    learner = Learner(dict(parts), FP32, weight_decay=0.5)
+
+    def step(critic: float) -> None:
+        for part in parts.values():
+            part(torch.ones(1, 3)).sum().backward()
+        learner.update({"actor": 0.1, "critic": critic})
+
+    step(0.1)
+    resting, moving = (parts[n].weight.detach().clone() for n in ("critic", "actor"))
+    before = [s["exp_avg"].clone() for s in learner.optimizer.state.values()]
+    step(0.0)
+    assert torch.equal(parts["critic"].weight, resting)
+    assert not torch.equal(parts["actor"].weight, moving)
+    after = [s["exp_avg"] for s in learner.optimizer.state.values()]
+    assert [torch.equal(a, b) for a, b in zip(before, after, strict=True)].count(True) == 2
+
+
+def test_a_run_that_began_from_other_weights_does_not_go_on(tmp_path):
+    for name, value in (("one", 0.0), ("other", 1.0)):
+        (tmp_path / name).mkdir()
+        save_file({"x": torch.full((2,), value)}, tmp_path / name / "model.safetensors")
+    given: dict = {"stage": "sft", "config": {"steps": 3}}
+    RunFolder(tmp_path / "out", parent=tmp_path / "one", **given)
+    RunFolder(tmp_path / "out", parent=tmp_path / "one", **given)
+    with pytest.raises(ValueError, match="another configuration"):
+        RunFolder(tmp_path / "out", parent=tmp_path / "other", **given)

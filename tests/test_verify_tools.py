@@ -1,7 +1,9 @@
 """The verifier as a tool: commands, page, tables, an endpoint that extracts, the entropy gap."""
 
+import html as html_module
 import http.server
 import json
+import re
 import threading
 
 import numpy as np
@@ -18,7 +20,9 @@ from auscult.types import Turn
 from auscult.verify.lab.entropy import entropy, entropy_gap, mapo_weights
 from auscult.verify.read.endpoint import extract_by_endpoint, parse_reply
 from auscult.verify.read.extract import extract
+from auscult.verify.show.page import marked
 from auscult.verify.store import TABLES, query, read_traces
+from auscult.verify.verify import listen, verify
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +226,13 @@ def test_the_gap_hears_the_clip_and_needs_one(tokenizer, processor):
 def test_labels_of_clips_that_are_glued_to_other_words_break_nothing(text: str):
     for claim in extract(text):
         assert claim.about.clip in (None, 1, 2)
+
+
+def test_the_page_shows_every_word_of_the_thought_in_order():
+    """Between, before and behind its claims, of which two overlap."""
+    thought = "Well, <I> hear two notes & then a dog barks; so it goes on, louder and louder. Done."
+    ears = listen([np.zeros(16000, np.float32)])
+    findings = [verify(claim, ears) for claim in extract(thought)]
+    assert findings and findings[0].claim.start > 0
+    shown = re.sub(r"<sup>.*?</sup>", "", marked(thought, [*findings, findings[0]]))
+    assert html_module.unescape(re.sub(r"<[^>]+>", "", shown)) == thought

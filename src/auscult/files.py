@@ -297,3 +297,17 @@ def _why(fault: Exception, line: bytes) -> str:
     if isinstance(fault, BadFile):
         return f"not UTF-8 text ({_ICONV})"
     return "nested too deep" if isinstance(fault, RecursionError) else f"not JSON ({fault})"
+
+
+INDEX = "model.safetensors.index.json"
+"""The file that says which of several files holds a tensor, as `transformers` writes it."""
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files of a model's weights: those in its folder, then those elsewhere that its index names
+    (a decoder that shares its ear). A file that is named and absent is in the list."""
+    inside = sorted(folder.glob("*.safetensors"))
+    if not (folder / INDEX).is_file():
+        return inside
+    named = sorted(set(read_json(folder / INDEX, "the index of a model")["weight_map"].values()))
+    return [*inside, *(folder / name for name in named if folder / name not in inside)]

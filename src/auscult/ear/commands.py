@@ -114,14 +114,18 @@ def probe(
         n_train: clips from which each reader learns.
         n_test: most held-out clips of each test.
         seed: of the readers.
-        out: a file for the table.
+        out: a file for the table; beside it, in FILE.jsonl, every result is kept as it comes, and a
+            killed run goes on there.
     """
     odd = [name for name in only if name not in PROBES]
     if odd:
         raise ValueError(f"unknown probe {odd[0]!r}; expected some of {', '.join(PROBES)}")
     torch.set_num_threads(1)
     opened = {Path(ear).name if Path(ear).exists() else ear: open_ear(ear) for ear in ears}
-    found = run_probes(opened, only or tuple(PROBES), n_train=n_train, n_test=n_test, seed=seed)
+    found = run_probes(
+        opened, only or tuple(PROBES), n_train=n_train, n_test=n_test, seed=seed,
+        kept=out and out.with_suffix(".jsonl"),
+    )  # fmt: skip
     text = table(found)
     print(text)
     if out is not None:

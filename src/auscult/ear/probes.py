@@ -7,8 +7,9 @@ where it succeeds, what is missing is the decoder's. A new probe is one line in 
 Shapes: T frames at 25 Hz, S width of the ear.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from auscult.audio.mel import log_mel
 from auscult.audio.synth import SAMPLE_RATE
 from auscult.ear.lessons import SEMITONES, pitch_class
 from auscult.ear.readers import Heard, fit, measure, scaled
+from auscult.files import json_lines
 from auscult.gym.recorded import RECORDED, held_out_count
 from auscult.gym.recorded.task import Played, dealt
 from auscult.gym.recorded.voices import pitched, voices
@@ -31,6 +33,7 @@ from auscult.real.bank import Bank, Groups, bank
 from auscult.real.recording import Split
 from auscult.train.feed.pool import Features, Hearing, of_encoder
 from auscult.types import Audio
+from auscult.work.run import write_whole
 
 LONGEST_S = 8.0
 SHIFT_S = 1.0
@@ -209,22 +212,66 @@ def _read(
 
 
 def run_probes(
-    ears: dict[str, Hearing], names: Sequence[str], *, n_train: int, n_test: int, seed: int
-) -> list[Found]:
-    """Every probe on every ear, with a progress bar."""
-    found: list[Found] = []
+    ears: dict[str, Hearing], names: Sequence[str], *,
+    n_train: int, n_test: int, seed: int, kept: Path | None = None,
+) -> list[Found]:  # fmt: skip
+    """Every probe on every ear, with a progress bar that tells each result. `kept`: a file to which
+    each reader's results are added as it is done; what stands there is not measured again.
+
+    Raises `ValueError` for a file of other settings.
+    """
+    settings = {"n_train": n_train, "n_test": n_test, "seed": seed}
+    found = _kept(kept, settings) if kept is not None and kept.exists() else []
+    done = {(one.probe, one.ear) for one in found}
     with tqdm(total=len(names) * len(ears), desc="probes") as bar:
         for name in names:
-            probe = PROBES[name]
-            train = probe.train(n_train)
-            tests = {test: made(n_test) for test, made in probe.tests.items()}
-            for ear, hearing in ears.items():
-                for test, (share, shifted) in _read(probe, hearing, train, tests, seed).items():
-                    n = len(tests[test])
-                    found.append(
-                        Found(probe=name, test=test, ear=ear, n=n, share=share, shifted=shifted)
-                    )
-                bar.update()
+            for ear, new in _probed(
+                name, [e for e in ears if (name, e) not in done], ears, settings
+            ):
+                found += new
+                for one in new:
+                    shares = f"{one.share:.1%} / {one.shifted:.1%}"
+                    bar.write(f"{name}, {one.test}: {ear} {shares} (n {one.n})")
+                if kept is not None:
+                    lines = (json.dumps(asdict(one) | settings) + "\n" for one in found)
+                    write_whole(kept, "".join(lines))
+            bar.update(len(ears))
+    wanted = [one for one in found if one.probe in names and one.ear in ears]
+    place = {name: i for i, name in enumerate(ears)}
+    return sorted(wanted, key=lambda one: (list(names).index(one.probe), place[one.ear]))
+
+
+def _probed(
+    name: str, missing: Sequence[str], ears: dict[str, Hearing], settings: dict[str, int]
+) -> Iterator[tuple[str, list[Found]]]:
+    """One probe on the ears that it has not been read on."""
+    if not missing:
+        return
+    probe = PROBES[name]
+    train = probe.train(settings["n_train"])
+    tests = {test: made(settings["n_test"]) for test, made in probe.tests.items()}
+    for ear in missing:
+        read = _read(probe, ears[ear], train, tests, settings["seed"])
+        yield (
+            ear,
+            [
+                Found(
+                    probe=name, test=test, ear=ear, n=len(tests[test]), share=share, shifted=shifted
+                )
+                for test, (share, shifted) in read.items()
+            ],
+        )
+
+
+def _kept(file: Path, settings: dict[str, int]) -> list[Found]:
+    found: list[Found] = []
+    for number, row in json_lines(file, "the results of a probe"):
+        if {name: row.pop(name, None) for name in settings} != settings:
+            raise ValueError(
+                f"{file}, line {number} was measured with other settings; expected {settings}; "
+                "choose another file"
+            )
+        found.append(Found(**row))
     return found
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
-from auscult.files import known, read_json
+from auscult.files import INDEX, known, read_json, weight_files
 from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
 from auscult.model.processor import StepAudio2Processor
@@ -42,7 +42,7 @@ def locate(name: str | Path) -> Path:
 _JSON = (
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "model.safetensors.index.json",
+    INDEX,
 )  # fmt: skip
 
 
@@ -54,7 +54,8 @@ def check_files(folder: Path) -> None:
     for name in _JSON:
         if (folder / name).is_file() and not isinstance(read_json(folder / name), dict):
             raise ValueError(f"{folder / name} holds no JSON object; fetch it again")
-    for file in [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.txt"))]:
+    weights = [file for file in weight_files(folder) if file.is_file()]
+    for file in [*weights, *sorted(folder.glob("*.txt"))]:
         with file.open("rb") as opened:
             kind = known(opened.read(64))
         if kind is not None:
@@ -90,7 +91,7 @@ def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
 
     Raises `ValueError` for a shard that the index names and the folder lacks.
     """
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if index.is_file():
         files = sorted(set(read_json(index)["weight_map"].values()))
     else:
@@ -99,7 +100,8 @@ def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
     if absent:
         raise ValueError(
             f"{folder} lacks {len(absent)} of {len(files)} weight files: {', '.join(absent[:5])}; "
-            "only safetensors are read: finish the download"
+            "only safetensors are read: finish the download, and keep a folder that is named "
+            "beside it where it lay"
         )
     found: dict[str, tuple[int, ...]] = {}
     for name in files:

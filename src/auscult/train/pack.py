@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from auscult.files import json_lines, read_json
+from auscult.files import INDEX, json_lines, read_json
 from auscult.model import StepAudio2ForCausalLM
 from auscult.model.weights import open_model
 
 DECODER = "decoder.safetensors"
-INDEX = "model.safetensors.index.json"
 
 
 def pack(

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from auscult.files import read_json
+from auscult.files import read_json, weight_files
 from auscult.work import dist
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "safetensors", "tokenizers")
@@ -49,7 +49,7 @@ _MACHINE_ONLY = ("threads", "workers", "checkpoint_minutes", "critic_from")
 def fingerprint(folder: Path) -> str:
     """Twelve characters that change when a model's weights do: sizes, and each file's two ends."""
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in weight_files(folder):
         size = file.stat().st_size
         with file.open("rb") as data:
             head = data.read(1 << 22)
