@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("small_cache")
 
 GATHER = Gather(
     mixture=Mixture(kinds=(), tasks=("tempo", "noisier_clip"), real=0.3, real_tasks=("real_digit",),
-                    level_2=0.5, drills=0.1), items=30, longest_s=4.0, seed=2,
+                    level_2=0.5, drills=0.1, anywhere=1.0), items=30, seed=2, precision="fp32",
 )  # fmt: skip
 
 

@@ -68,12 +68,20 @@ STAGES: dict[str, Sft] = {
         ),
         steps=1500, rate=Rate(peak=8e-4, warmup=50, horizon=2400), alignment=0.1, seed=4,
     ),
+    # What follows from what was heard is learned in words, where an example costs a third.
+    "words": Sft(
+        mixture=replace(
+            _kinds(twin_chain=0.6, twin_direct=0.1, chain=0.2, caption=0.1),
+            tasks=(*ALL.tasks, *_SEVERAL_STEPS, *_SEVERAL_STEPS), drills=0.0,
+        ),
+        steps=2200, rate=Rate(peak=8e-4, warmup=50, horizon=3700), seed=6,
+    ),
     "steps": Sft(
         mixture=replace(
-            _kinds(chain=0.72, direct=0.2, twin_chain=0.08),
+            _kinds(chain=0.6, direct=0.15, twin_chain=0.25),
             tasks=(*ALL.tasks, *_LASTING, *_SEVERAL_STEPS), drills=0.0,
         ),
-        steps=1500, rate=Rate(peak=7e-4, warmup=50), seed=5,
+        steps=1500, rate=Rate(peak=4e-4, warmup=20), seed=5,
     ),
 }  # fmt: skip
 """The stages of the decoder. `captions` is nano-base, the last one is nano."""

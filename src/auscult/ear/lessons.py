@@ -188,13 +188,17 @@ def _number(rng: np.random.Generator) -> int:
 
 def synthetic(rng: np.random.Generator, bank: Bank) -> Lesson:
     """A clip of a task of the gym."""
-    item = gym.make(pick(rng, tuple(gym.TASKS)), _number(rng), level=1 + int(rng.random() < 0.3))
+    item = gym.make(
+        pick(rng, tuple(gym.TASKS)), _number(rng), level=1 + int(rng.random() < 0.3), anywhere=False
+    )
     return _of_item(rng, item)
 
 
 def recorded(rng: np.random.Generator, bank: Bank) -> Lesson:
     """A clip of a task with real sound."""
-    item = gym.make(pick(rng, TAUGHT), _number(rng), level=1 + int(rng.random() < 0.3))
+    item = gym.make(
+        pick(rng, TAUGHT), _number(rng), level=1 + int(rng.random() < 0.3), anywhere=False
+    )
     return _of_item(rng, item)
 
 

@@ -74,7 +74,7 @@ def _items(task: str, split: Split) -> Callable[[int], list[Sample]]:
         real = task in RECORDED
         if split == "heldout" and real and not isinstance(RECORDED[task], Played):
             n = min(n, held_out_count(task))
-        items = (gym.make(task, i, split=split, level=1) for i in range(n))
+        items = (gym.make(task, i, split=split, level=1, anywhere=False) for i in range(n))
         return [Sample(clips=tuple(map(_cut, one.clips)), answer=one.answer) for one in items]
 
     return made

@@ -68,7 +68,7 @@ def _lessons(task: str, n: int, shift_s: float) -> list[Lesson]:
     if task in RECORDED and not isinstance(RECORDED[task], Played):
         n = min(n, held_out_count(task))
     before = round(shift_s * SAMPLE_RATE)
-    items = (gym.make(task, i, split="heldout") for i in range(n))
+    items = (gym.make(task, i, split="heldout", anywhere=False) for i in range(n))
     return [
         Lesson(clip=np.pad(item.clips[0], (before, 0)), words=render.labels(item)[0], marks={})
         for item in items

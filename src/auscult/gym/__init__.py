@@ -103,13 +103,12 @@ SPLITS = {"train": 0, "heldout": 1}
 
 
 def make(
-    task: str, index: int, *, split: str = "train", level: int = 1, anywhere: bool = False
+    task: str, index: int, *, split: str = "train", level: int = 1, anywhere: bool = True
 ) -> Item:
     """Item number `index` of a task. Pure: the same arguments give the same samples.
 
-    As the task made it, it begins 0.05 s before its first sound and ends with its last. `anywhere`
-    lays its sound somewhere into a longer recording (`surround`). What the shipped models learned
-    is the former, so that is still what a key stands for.
+    Its sound lies somewhere in a longer recording (`surround`); without `anywhere` it is as the
+    task made it, which begins 0.05 s before its first sound and ends with its last.
 
     Raises `ValueError` for an unknown task, split or a level below 1, and `SpeechUnavailable` for
     spoken tasks without the extra.

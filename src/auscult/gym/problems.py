@@ -81,7 +81,7 @@ def make_problem(kind: str, index: int, *, split: str = "train", task: str = "")
     Raises `ValueError` for an unknown kind.
     """
     if kind == SCENE:
-        return _scene(gym.make(task, index, split=split))
+        return _scene(gym.make(task, index, split=split, anywhere=False))
     if kind not in _DRAFTS:
         raise ValueError(f"unknown problem {kind!r}; expected one of {', '.join(PROBLEMS)}")
     seed = [gym.GYM_VERSION, zlib.crc32(kind.encode()), gym.SPLITS[split], index]

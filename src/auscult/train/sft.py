@@ -174,7 +174,7 @@ def _corpus() -> Iterator[str]:
 
     for task in gym.TASKS:
         for i in range(40):
-            item = gym.make(task, i, level=1 + i % 3)
+            item = gym.make(task, i, level=1 + i % 3, anywhere=False)
             text = f"<|BOT|>human\n{render.question_text(item)}<|EOT|><|BOT|>assistant\n<think>\n"
             yield from (f"{text}{render.chain(item)}\n</think>\n{item.answer}", render.twin(item))
             yield from (render.twin_chain(item), EMPTY_THINK + item.answer)

@@ -182,18 +182,18 @@ class Mixture:
     """What the stream is made of.
 
     kinds: (name in KINDS or OTHER_KINDS, weight). kept: file of kept replies, for the kind of that
-    name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally
-    often. anywhere: share of items whose sound lies anywhere in a longer recording. real: share of
-    items with real sound, from `real_tasks`. level_2: share of items of difficulty 2. drills: share
-    of listening drills, which are always captions. longest: of a pool, captions of at most so many
-    words; 0 = all. manifest: file of a user's own recordings and
+    name. denial: share of conversations about hearing. tasks: gym tasks, each drawn equally often.
+    anywhere: share of items whose sound lies anywhere in a longer recording; the others begin at
+    once. real: share of items with real sound, from `real_tasks`. level_2: share of items of
+    difficulty 2. drills: share of listening drills, which are always captions. longest: of a pool,
+    captions of at most so many words; 0 = all. manifest: file of a user's own recordings and
     questions, in place of the gym.
     Example: Mixture(kinds=(("chain", 0.7), ("direct", 0.3)), tasks=("tempo",)).
     """
 
     kinds: tuple[tuple[str, float], ...]
     tasks: tuple[str, ...] = tuple(gym.TASKS)
-    anywhere: float = 0.0
+    anywhere: float = 0.85
     real: float = 0.0
     real_tasks: tuple[str, ...] = TRAINED
     level_2: float = 0.2

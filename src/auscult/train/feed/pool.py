@@ -56,7 +56,7 @@ Hearing = Callable[[Sequence[Audio]], list[Features]]
 _TOGETHER = 16
 
 
-def of_encoder(encoder: AudioEncoder, n_mels: int) -> Hearing:
+def of_encoder(encoder: AudioEncoder, n_mels: int, *, bf16: bool = False) -> Hearing:
     """The ear of a model, before its adaptor."""
     encoder.eval()
 
@@ -67,7 +67,8 @@ def of_encoder(encoder: AudioEncoder, n_mels: int) -> Hearing:
         for start in range(0, len(order), _TOGETHER):
             chosen = order[start : start + _TOGETHER]
             mel, lengths = pad_features([log_mel(clips[i], n_mels=n_mels) for i in chosen])
-            found = encoder(mel, lengths)
+            with autocast(mel.device, bf16):
+                found = encoder(mel, lengths).float()
             for i, row, n in zip(chosen, found, lengths.tolist(), strict=True):
                 out[i] = row[: pooled_frames(int(n))].clone()
         return [out[i] for i in range(len(clips))]
@@ -124,13 +125,12 @@ def gather(config: Gather, source: Path, out: Path) -> Path:
     elif rank == 0:
         write_whole(out / "pool.json", json.dumps(record))
     model, processor = open_model(source, device="cpu")
-    hear = of_encoder(model.encoder.float(), processor.n_mels)
-    bf16 = use_bf16(config.precision, dist.device())
+    bf16 = use_bf16(config.precision, torch.device("cpu"))
+    hear = of_encoder(model.encoder.float(), processor.n_mels, bf16=bf16)
     parts = range(rank, -(-config.items // PART), world)
     for part in tqdm(parts, desc=f"heard by {rank}", mininterval=5, disable=rank > 0):
         if not (out / f"{part:05}.jsonl").exists():
-            with autocast(dist.device(), bf16):
-                _write(out, part, _part(config, part), hear)
+            _write(out, part, _part(config, part), hear)
     dist.barrier()
     return out
 
@@ -236,9 +236,13 @@ class Choice:
         return kind, pick(rng, pick(rng, groups))
 
 
+IN_WORDS = ("twin_chain", "twin_direct")
+"""Kinds without sound: their scenes are new ones, for there are more scenes than a pool holds."""
+
+
 class PoolStream(Dataset[list[Batch]]):
-    """Group number g of a stream of examples from a pool; text kinds need none. A pure function of
-    seed and number."""
+    """Group number g of a stream of examples from a pool; kinds in words need none. A pure function
+    of seed and number."""
 
     def __init__(
         self, pool: Pool, mixture: Mixture, processor: StepAudio2Processor, batch_size: int,
@@ -254,8 +258,8 @@ class PoolStream(Dataset[list[Batch]]):
         rng = np.random.default_rng([17, self.seed, index])
         names, weights = zip(*self.mixture.kinds, strict=True)
         kind = names[int(rng.choice(len(names), p=np.asarray(weights) / sum(weights)))]
-        if kind in OTHER_KINDS:
-            only = replace(self.mixture, kinds=((kind, 1.0),))
+        if kind in OTHER_KINDS or kind in IN_WORDS:
+            only = replace(self.mixture, kinds=((kind, 1.0),), real=0.0, anywhere=0.0, drills=0.0)
             return encoded(draw(only, self.seed, index), self.processor)
         kind, chosen = (self.short if kind == "caption" else self.choice).draw(rng, kind)
         example = KINDS[kind](self.pool.item(chosen), rng)

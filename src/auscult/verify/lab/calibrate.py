@@ -39,7 +39,7 @@ def samples() -> tuple[list[Scores], list[Scores]]:
     true: list[Scores] = []
     false: list[Scores] = []
     for task in tqdm(tasks(), desc="thresholds"):
-        items = [gym.make(task, i) for i in ITEMS]
+        items = [gym.make(task, i, anywhere=False) for i in ITEMS]
         ears = [listen(item.clips) for item in items]
         for i, item in enumerate(items):
             if set(item.features) <= {"words"}:
@@ -93,7 +93,7 @@ def reliability() -> dict[str, dict[str, float]]:
     for task in tqdm(tasks(), desc="reliability"):
         for i in ITEMS:
             for name, snr_db in CONDITIONS_DB.items():
-                _mark_statements(right, gym.make(task, i), i, name, snr_db)
+                _mark_statements(right, gym.make(task, i, anywhere=False), i, name, snr_db)
     for name, probe in tqdm(PROBES.items(), desc="probes"):
         for k in range(30):
             clip, truth, tolerance = probe(np.random.default_rng([31, k]))
