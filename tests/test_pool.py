@@ -14,7 +14,15 @@ from auscult.train.core import Machine, Rate
 from auscult.train.feed.batch import collate, encode
 from auscult.train.feed.data import KINDS, Mixture, encoded
 from auscult.train.feed.items import fetch
-from auscult.train.feed.pool import Choice, Gather, Pool, gather, of_encoder
+from auscult.train.feed.pool import (
+    Choice,
+    Gather,
+    Pool,
+    PoolStream,
+    absent,
+    gather,
+    of_encoder,
+)
 from auscult.train.sft import Sft, losses, sft
 
 FP32 = Machine(precision="fp32")
@@ -114,3 +122,33 @@ def test_short_captions_come_first_where_a_stage_wants_them(pool: Path):
     assert {words[short.draw(rng, "caption")[1]] for _ in range(40)} == {least}
     with pytest.raises(ValueError, match="holds no item of the tasks"):
         Choice(held, replace(mixture, tasks=("meter",), real_tasks=()))
+
+
+def test_a_question_about_a_sound_is_asked_of_silence(eighty_bands, processor, tmp_path):
+    """Of the pool: the question of one item, the features and the thought of another."""
+    mixture = Mixture(
+        kinds=(("absent", 1.0),), tasks=("event_name", "noisier_clip", "anything_there"),
+        real=0.0, level_2=0.0, anywhere=1.0,
+    )  # fmt: skip
+    gather(Gather(mixture=mixture, items=40, precision="fp32"), eighty_bands, tmp_path / "pool")
+    pool = Pool(tmp_path / "pool")
+    bands = type(processor)(processor.tokenizer, n_mels=80)
+    stream = PoolStream(pool, mixture, bands, 8, seed=1)
+    example = absent(pool.item(stream.empty[0]), stream._asked(np.random.default_rng(0)),
+                     np.random.default_rng(1))  # fmt: skip
+    thoughts = {
+        absent(
+            pool.item(i), stream._asked(np.random.default_rng(i)), np.random.default_rng(i)
+        ).reply
+        for i in stream.empty
+    }
+    assert all("nothing" in reply or "only noise" in reply for reply in thoughts)
+    assert len(thoughts) > 1 and "noisier" not in example.turns[0].text
+    batch = stream[0][0]
+    assert batch.heard is not None and len(batch.targets) > 8
+    words = gather(
+        Gather(mixture=replace(mixture, tasks=("tempo",)), items=3, precision="fp32"),
+        eighty_bands, tmp_path / "loud",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="holds no silence"):
+        PoolStream(Pool(words), replace(mixture, tasks=("tempo",)), bands, 8, seed=1)

@@ -78,7 +78,7 @@ STAGES: dict[str, Sft] = {
     ),
     "steps": Sft(
         mixture=replace(
-            _kinds(chain=0.6, direct=0.15, twin_chain=0.25),
+            _kinds(chain=0.57, direct=0.15, twin_chain=0.22, absent=0.06),
             tasks=(*ALL.tasks, *_LASTING, *_SEVERAL_STEPS), drills=0.0,
         ),
         steps=1500, rate=Rate(peak=4e-4, warmup=20), seed=5,

@@ -24,6 +24,8 @@ from auscult.audio.mel import log_mel
 from auscult.files import json_lines, read_json
 from auscult.gym import render
 from auscult.gym.base import pick
+from auscult.gym.surround import BARE
+from auscult.gym.tasks.events import NOISE_ALONE, NOTHING
 from auscult.model import StepAudio2Processor
 from auscult.model.encoder import AudioEncoder, pooled_frames
 from auscult.model.processor import pad_features
@@ -34,6 +36,7 @@ from auscult.train.feed.data import (
     BATCHES_PER_GROUP,
     KINDS,
     OTHER_KINDS,
+    Example,
     Mixture,
     draw,
     encoded,
@@ -240,6 +243,33 @@ IN_WORDS = ("twin_chain", "twin_direct")
 """Kinds without sound: their scenes are new ones, for there are more scenes than a pool holds."""
 
 
+ABSENT = "absent"
+"""The kind that asks about what is not there: silence, or noise and nothing else."""
+
+
+def _empty(pool: Pool) -> list[int]:
+    """Items of silence, and of noise and nothing else.
+
+    Raises `ValueError` where the pool has none.
+    """
+    found = [
+        i for i in pool.by_task.get("anything_there", [])
+        if pool.item(i).answer in (NOTHING, NOISE_ALONE)
+    ]  # fmt: skip
+    if not found:
+        raise ValueError(
+            f"{pool.folder} holds no silence, of which the kind {ABSENT!r} is made; gather items "
+            "of the task anything_there"
+        )
+    return found
+
+
+def absent(empty: Item, asked: Item, rng: np.random.Generator) -> Example:
+    """Silence and a question about a sound -> "I hear nothing", in three of four by a thought."""
+    item = replace(empty, question=asked.question, options=asked.options)
+    return KINDS["chain" if rng.random() < 0.75 else "direct"](item, rng)
+
+
 class PoolStream(Dataset[list[Batch]]):
     """Group number g of a stream of examples from a pool; kinds in words need none. A pure function
     of seed and number."""
@@ -251,6 +281,7 @@ class PoolStream(Dataset[list[Batch]]):
         self.pool, self.mixture, self.processor, self.seed = pool, mixture, processor, seed
         self.choice = Choice(pool, mixture)
         self.short = Choice(pool, mixture, mixture.longest) if mixture.longest else self.choice
+        self.empty = _empty(pool) if ABSENT in dict(mixture.kinds) else []
         self.rank, self.world = dist.rank(), dist.world()
         self.size = dist.share_of(batch_size)
 
@@ -261,11 +292,24 @@ class PoolStream(Dataset[list[Batch]]):
         if kind in OTHER_KINDS or kind in IN_WORDS:
             only = replace(self.mixture, kinds=((kind, 1.0),), real=0.0, anywhere=0.0, drills=0.0)
             return encoded(draw(only, self.seed, index), self.processor)
-        kind, chosen = (self.short if kind == "caption" else self.choice).draw(rng, kind)
-        example = KINDS[kind](self.pool.item(chosen), rng)
+        if kind == ABSENT:
+            chosen = pick(rng, self.empty)
+            example = absent(self.pool.item(chosen), self._asked(rng), rng)
+        else:
+            kind, chosen = (self.short if kind == "caption" else self.choice).draw(rng, kind)
+            example = KINDS[kind](self.pool.item(chosen), rng)
         clips = sum(len(turn.clips) for turn in example.turns)
         heard = self.pool.heard(chosen) if clips else []
         return encode(example.turns, [example.reply], self.processor, example.labels, heard)
+
+    def _asked(self, rng: np.random.Generator) -> Item:
+        """An item with a question about one sound that is not noise."""
+        for _ in range(200):
+            item = self.pool.item(self.choice.draw(rng, "chain")[1])
+            about_noise = BARE & set(item.features) or "noise" in item.options
+            if item.question and len(item.clips) == 1 and not about_noise:
+                return item
+        raise ValueError(f"the tasks of this mixture in {self.pool.folder} ask about no one sound")
 
     def __getitem__(self, group: int) -> list[Batch]:
         count = BATCHES_PER_GROUP * self.size
