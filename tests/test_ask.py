@@ -17,6 +17,7 @@ from auscult.verify.choice import best
 from auscult.verify.verify import listen
 
 QUESTION = "How many times does the sound occur?"
+LOGPROBS = (-1.0, -0.5, -0.25)
 
 
 def asked(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, list[dict], str]:
@@ -34,7 +35,7 @@ def clip(tmp_path: Path) -> Path:
 
 def reply(thought: str, answer: str, **given: object) -> Reply:
     values = {
-        "tokens": (1, 2, 3), "logprobs": (-1.0, -0.5, -0.25), "forced": (False, False, False),
+        "tokens": (1, 2, 3), "logprobs": LOGPROBS, "forced": (False, False, False),
         "stop": "end", "closed": "model", "thought_tokens": 1,
     }  # fmt: skip
     return Reply(thought=thought, answer=answer, **(values | given))  # type: ignore[arg-type]
@@ -68,11 +69,20 @@ def test_the_verifier_chooses_by_the_sound_then_by_votes_then_by_order():
         best([], ears)
 
 
-def test_confidence_is_the_probability_of_what_the_model_chose_after_its_thought():
-    assert confidence(reply("I hear it.", "4")) == pytest.approx(math.exp(-0.75))
+def test_confidence_is_the_mean_probability_of_what_the_model_chose():
+    assert confidence(reply("I hear it.", "4")) == pytest.approx(math.exp(sum(LOGPROBS) / 3))
     forced = reply("I hear it.", "4", forced=(False, True, False))
-    assert confidence(forced) == pytest.approx(math.exp(-0.25))
+    assert confidence(forced) == pytest.approx(math.exp((LOGPROBS[0] + LOGPROBS[2]) / 2))
     assert math.isnan(confidence(reply("I hear it.", "")))
+
+
+def test_what_nano_is_not_sure_of_is_said(capsys, clip, monkeypatch):
+    monkeypatch.setattr("auscult.ask.UNSURE", 1.1)
+    code, (record,), err = asked(capsys, str(clip), QUESTION)
+    assert code == 0 and not record["sure"] and "I am not sure (confidence" in err
+    monkeypatch.setattr("auscult.ask.UNSURE", 0.0)
+    _, (record,), err = asked(capsys, str(clip), QUESTION)
+    assert record["sure"] and "sure" not in err
 
 
 def test_a_long_recording_is_heard_in_parts_that_are_named(capsys, tmp_path: Path):

@@ -25,14 +25,16 @@ SAMPLED = 0.8
 ROOM = 400
 """Tokens of the context that a question and its reply need beside the sound."""
 
+UNSURE = 0.9
+"""A confidence below which nano is more often wrong than right on held-out real sound."""
+
 _TOKEN = round(0.08 * SAMPLE_RATE)  # samples of an audio token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """One answer. `start_s`, `end_s`: of the part of the recording that was heard; `confidence`:
-    probability of the answer as it was written, after its thought; `says`: what the verifier finds
-    in the thought, where several were compared.
+    see there; `says`: what the verifier finds in the thought, where several were compared.
 
     Example: Found(reply=..., start_s=0.0, end_s=2.1, confidence=0.93, says=()).
     """
@@ -211,15 +213,16 @@ def _best(
 
 
 def confidence(reply: Reply) -> float:
-    """Probability of the answer's tokens, after the thought; among options alone, where the answer
-    is held to them. nan without an answer."""
-    close = reply.thought_tokens
+    """Geometric mean of the probabilities of the words that it chose itself, thought and answer;
+    nan without an answer.
+
+    A thought that has concluded makes its answer certain, so the answer alone says little: on
+    held-out questions the whole tells right from wrong better (docs/nano.md).
+    """
     own = [
-        value
-        for value, forced in zip(reply.logprobs[close:], reply.forced[close:], strict=True)
-        if not forced
-    ]
-    return math.exp(sum(own)) if own and reply.answer else math.nan
+        value for value, forced in zip(reply.logprobs, reply.forced, strict=True) if not forced
+    ]  # fmt: skip
+    return math.exp(sum(own) / len(own)) if own and reply.answer else math.nan
 
 
 # ---------------------------------------------------------------------------- showing
@@ -244,6 +247,7 @@ def _record(found: Found, seconds: float) -> dict[str, object]:
     return {
         "thought": found.reply.thought.strip(), "answer": found.reply.answer.strip(),
         "stop": found.reply.stop, "confidence": None if math.isnan(sure) else round(sure, 3),
+        "sure": found.confidence >= UNSURE,
         "heard_s": [round(found.start_s, 2), round(found.end_s, 2)], "findings": list(found.says),
         "seconds": round(seconds, 2),
     }  # fmt: skip
@@ -257,6 +261,8 @@ def _note(found: Found, max_tokens: int) -> None:
     }.get(found.reply.stop)
     if said:
         print(f"auscult: {said}", file=sys.stderr)
+    elif found.confidence < UNSURE:
+        print(f"auscult: I am not sure (confidence {found.confidence:.2f})", file=sys.stderr)
 
 
 def _print(part: str, piece: str, *, first: bool) -> None:

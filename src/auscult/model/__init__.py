@@ -4,6 +4,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
     AutoModelForTokenClassification,
     AutoProcessor,
 )
@@ -24,6 +25,7 @@ AutoConfig.register("step_audio_2_encoder", StepAudio2EncoderConfig, exist_ok=Tr
 AutoModel.register(StepAudio2Config, StepAudio2Model, exist_ok=True)
 AutoModel.register(StepAudio2EncoderConfig, StepAudio2Encoder, exist_ok=True)
 AutoModelForCausalLM.register(StepAudio2Config, StepAudio2ForCausalLM, exist_ok=True)
+AutoModelForMultimodalLM.register(StepAudio2Config, StepAudio2ForCausalLM, exist_ok=True)
 AutoModelForTokenClassification.register(
     StepAudio2Config, StepAudio2ForTokenClassification, exist_ok=True
 )
