@@ -15,7 +15,9 @@ from auscult.model import StepAudio2ForCausalLM
 from auscult.types import Reply
 
 TASKS = ("tempo", "background", "note_count")
-TURNS = [question_turns(gym.make(TASKS[i % 3], i, split="heldout")) for i in range(12)]
+TURNS = [
+    question_turns(gym.make(TASKS[i % 3], i, split="heldout", anywhere=False)) for i in range(12)
+]
 LOOPS = {"loop": 0, "min_tokens": 10_000}  # written until max_tokens
 
 
