@@ -25,8 +25,8 @@ SAMPLED = 0.8
 ROOM = 400
 """Tokens of the context that a question and its reply need beside the sound."""
 
-UNSURE = 0.9
-"""A confidence below which nano is more often wrong than right on held-out real sound."""
+UNSURE = 0.94
+"""A confidence below which nano is more often wrong than right on real sound: docs/nano.md."""
 
 _TOKEN = round(0.08 * SAMPLE_RATE)  # samples of an audio token
 
