@@ -17,7 +17,11 @@ from auscult.train.feed.pool import Gather
 pytestmark = pytest.mark.usefixtures("small_cache")
 
 FEW = Mixture(
-    kinds=(), tasks=("tempo", "noisier_clip"), real=0.3, real_tasks=("real_digit",), drills=0.1
+    kinds=(),
+    tasks=("tempo", "noisier_clip", "anything_there"),
+    real=0.3,
+    real_tasks=("real_digit",),
+    drills=0.1,
 )
 FP32 = Machine(precision="fp32")
 
@@ -36,7 +40,7 @@ def test_the_chain_ends_in_a_model_and_a_second_call_makes_nothing_again(
     eighty_bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):
     shutil.copytree(eighty_bands, tmp_path / "init")
-    monkeypatch.setattr(page, "HEARD", Gather(mixture=FEW, items=30, longest_s=4.0))
+    monkeypatch.setattr(page, "HEARD", Gather(mixture=FEW, items=60, longest_s=12.0))
     monkeypatch.setattr(
         page, "aligned", lambda seed, scale: Align(
             steps=2, batch_size=4, alone=1, lessons=("digits", "nothing"), machine=FP32

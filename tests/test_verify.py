@@ -212,7 +212,7 @@ def test_a_finding_says_what_was_claimed_and_what_was_measured():
 def test_true_statements_are_supported_and_false_ones_are_not(task: str):
     right = n = 0
     for i in range(3):
-        item = gym.make(task, 70_000 + i)
+        item = gym.make(task, 70_000 + i, anywhere=False)
         for s in statements(item, np.random.default_rng(i)):
             verdict = verify(s.claim, listen(s.clips)).verdict
             n += 1
@@ -228,9 +228,25 @@ IN_WIND = pytest.mark.xfail(reason="a knock in wind is heard as noise", strict=T
     [pytest.param(t, marks=IN_WIND) if t == "background" else t for t in PLAIN_TASKS],
 )
 def test_a_true_chain_is_not_contradicted_by_its_own_sound(task: str):
-    item = gym.make(task, 71_000)
+    item = gym.make(task, 71_000, anywhere=False)
     found = check_text(chain(item), item.clips)
     assert found and sum(f.verdict == CONTRADICTED for f in found) == 0, [f.says for f in found]
+
+
+AROUND = pytest.mark.xfail(
+    reason="silence around a sound counts as its noise, its room or its course", strict=True
+)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [*(pytest.param(t, marks=AROUND) for t in ("noisier_clip", "bigger_room", "approach")),
+     "event_count", "name_note", "pitch_direction", "tempo", "voice_register"],
+)  # fmt: skip
+def test_a_true_chain_is_not_contradicted_where_its_sound_lies_in_a_longer_recording(task: str):
+    item = gym.make(task, 71_000)
+    found = check_text(chain(item), item.clips)
+    assert found and not [f.says for f in found if f.verdict == CONTRADICTED]
 
 
 @pytest.mark.parametrize("name", list(MEASURES))
