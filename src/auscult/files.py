@@ -303,11 +303,15 @@ INDEX = "model.safetensors.index.json"
 """The file that says which of several files holds a tensor, as `transformers` writes it."""
 
 
+def indexed(folder: Path) -> list[str]:
+    """The files that the index of a model's weights names, in order; [] without an index."""
+    if not (folder / INDEX).is_file():
+        return []
+    return sorted(set(read_json(folder / INDEX, "the index of a model")["weight_map"].values()))
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Files of a model's weights: those in its folder, then those elsewhere that its index names
     (a decoder that shares its ear). A file that is named and absent is in the list."""
     inside = sorted(folder.glob("*.safetensors"))
-    if not (folder / INDEX).is_file():
-        return inside
-    named = sorted(set(read_json(folder / INDEX, "the index of a model")["weight_map"].values()))
-    return [*inside, *(folder / name for name in named if folder / name not in inside)]
+    return [*inside, *(folder / name for name in indexed(folder) if folder / name not in inside)]

@@ -68,7 +68,7 @@ STAGES: dict[str, Sft] = {
         ),
         steps=1500, rate=Rate(peak=8e-4, warmup=50, horizon=2400), alignment=0.1, seed=4,
     ),
-    # What follows from what was heard is learned in words, where an example costs a third.
+    # What follows from what was heard is practised in words, where a step costs less.
     "words": Sft(
         mixture=replace(
             _kinds(twin_chain=0.6, twin_direct=0.1, chain=0.2, caption=0.1),

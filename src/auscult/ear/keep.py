@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from auscult.files import read_json
 from auscult.model import StepAudio2Encoder
 from auscult.model.weights import open_model
 from auscult.train.alignment import ALIGNER
+from auscult.work.run import finished
 
 
 def keep(source: Path, out: Path) -> Path:
@@ -22,9 +22,7 @@ def keep(source: Path, out: Path) -> Path:
     """
     if not (source / ALIGNER).is_file():
         raise ValueError(f"{source} holds no {ALIGNER}; give a folder that `auscult align` wrote")
-    record = read_json(source / "run.json", "the record of a finished run")
-    record["parent"] = ""  # a folder of the machine that trained it
-    record["result"] = read_json(source / "done.json", "the result of a finished run")
+    record = finished(source) | {"parent": ""}  # which was a folder of the machine that trained it
     model, processor = open_model(source, device="cpu")
     ear = StepAudio2Encoder(model.config.audio_encoder_config)
     ear.encoder.load_state_dict(model.encoder.state_dict())

@@ -225,17 +225,17 @@ def run_probes(
     done = {(one.probe, one.ear) for one in found}
     with tqdm(total=len(names) * len(ears), desc="probes") as bar:
         for name in names:
-            for ear, new in _probed(
-                name, [e for e in ears if (name, e) not in done], ears, settings
-            ):
+            missing = [ear for ear in ears if (name, ear) not in done]
+            bar.update(len(ears) - len(missing))
+            for ear, new in _probed(name, missing, ears, settings):
                 found += new
+                bar.update()
                 for one in new:
                     shares = f"{one.share:.1%} / {one.shifted:.1%}"
                     bar.write(f"{name}, {one.test}: {ear} {shares} (n {one.n})")
                 if kept is not None:
                     lines = (json.dumps(asdict(one) | settings) + "\n" for one in found)
                     write_whole(kept, "".join(lines))
-            bar.update(len(ears))
     wanted = [one for one in found if one.probe in names and one.ear in ears]
     place = {name: i for i, name in enumerate(ears)}
     return sorted(wanted, key=lambda one: (list(names).index(one.probe), place[one.ear]))
@@ -252,15 +252,11 @@ def _probed(
     tests = {test: made(settings["n_test"]) for test, made in probe.tests.items()}
     for ear in missing:
         read = _read(probe, ears[ear], train, tests, settings["seed"])
-        yield (
-            ear,
-            [
-                Found(
-                    probe=name, test=test, ear=ear, n=len(tests[test]), share=share, shifted=shifted
-                )
-                for test, (share, shifted) in read.items()
-            ],
-        )
+        found = [
+            Found(probe=name, test=test, ear=ear, n=len(tests[test]), share=share, shifted=shifted)
+            for test, (share, shifted) in read.items()
+        ]
+        yield ear, found
 
 
 def _kept(file: Path, settings: dict[str, int]) -> list[Found]:

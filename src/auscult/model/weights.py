@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
-from auscult.files import INDEX, known, read_json, weight_files
+from auscult.files import INDEX, indexed, known, read_json, weight_files
 from auscult.model.config import StepAudio2Config
 from auscult.model.model import StepAudio2ForCausalLM
 from auscult.model.processor import StepAudio2Processor
@@ -91,11 +91,7 @@ def stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
 
     Raises `ValueError` for a shard that the index names and the folder lacks.
     """
-    index = folder / INDEX
-    if index.is_file():
-        files = sorted(set(read_json(index)["weight_map"].values()))
-    else:
-        files = ["model.safetensors"]
+    files = indexed(folder) or ["model.safetensors"]
     absent = [name for name in files if not (folder / name).is_file()]
     if absent:
         raise ValueError(

@@ -21,7 +21,6 @@ STAGE = Sft(
             ("chain", 0.62), ("direct", 0.2), ("caption", 0.04), ("focus", 0.04),
             ("twin_chain", 0.07), ("twin_direct", 0.03),
         ),
-        anywhere=0.85,
     ),
     steps=800, rate=Rate(peak=6e-4, warmup=60, horizon=2000), seed=2,
 )  # fmt: skip

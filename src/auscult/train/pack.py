@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from auscult.files import INDEX, json_lines, read_json
+from auscult.files import INDEX, json_lines
 from auscult.model import StepAudio2ForCausalLM
 from auscult.model.weights import open_model
+from auscult.work.run import finished
 
 DECODER = "decoder.safetensors"
 
@@ -89,10 +90,9 @@ def _without(ear: Path, model: StepAudio2ForCausalLM, out: Path) -> None:
 
 def _record(source: Path) -> dict[str, Any]:
     """What the run wrote of itself, with its result and its time."""
-    record = read_json(source / "run.json", "the record of a finished run")
+    record = finished(source)
     record["parent"] = Path(record["parent"]).name  # folders of the machine that trained it
     record["config"]["pool"] = Path(record["config"].get("pool", "")).name
-    record["result"] = read_json(source / "done.json", "the result of a finished run")
     record["training_seconds"] = round(_training_seconds(source / "metrics.jsonl"))
     return record
 

@@ -88,6 +88,12 @@ def write_whole(file: Path, text: str) -> None:
     part.replace(file)
 
 
+def finished(folder: Path) -> dict[str, Any]:
+    """What a finished run wrote of itself, with its result: for the folder that is shipped."""
+    record = read_json(folder / "run.json", "the record of a finished run")
+    return record | {"result": read_json(folder / "done.json", "the result of a finished run")}
+
+
 class RunFolder:
     """The files of one stage: run.json, metrics.jsonl, checkpoint/, done.json."""
 
