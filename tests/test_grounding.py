@@ -83,6 +83,10 @@ def test_reasoning_about_a_text_is_seen():
         "C4 is higher than E4.",
         "Counting: 1, 2, 4.",
         "0.4 s is longer. 3 > 5.",
+        "A4 equals C5.",
+        "C5 differs from C5.",
+        "Semitones from A4: A#4 1, B4 3.",
+        "Semitones from A4: A#4 1, C5 2.",
     ],
 )
 def test_a_false_step_is_incoherent(text: str):

@@ -61,6 +61,18 @@ def test_a_sentence_states_its_claim(text: str, wanted: tuple[object, ...]):
     assert wanted in said(text)
 
 
+@pytest.mark.parametrize(
+    ("thought", "heard"),
+    [
+        ("I hear notes: A4, C5. Semitones from A4: A#4 1, B4 2, C5 3.", ("A4", "C5")),
+        ("I hear notes: A4, C5. A4 differs from C5.", ("A4", "C5")),
+        ("I hear drum, bell. Match: drum no, bell yes.", ("drum", "bell")),
+    ],
+)
+def test_names_that_are_counted_through_are_not_heard(thought: str, heard: tuple[str, ...]):
+    assert [claim.value for claim in extract(thought)] == [heard]
+
+
 def test_a_comparison_names_both_sides():
     (claim,) = extract("The second clip is noisier than the first.")
     assert claim.attribute == "noise" and claim.value == "more"

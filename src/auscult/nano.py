@@ -32,6 +32,7 @@ HEARD = Gather(mixture=ALL, items=45_000, longest_s=10.0)
 _LASTING = (
     "liveliness", "tremor", "intonation", "who_higher", "gap_compare", "tempo_change",
     "instrument_order", "background", "noisier_clip", "bigger_room", "approach", "breathiness",
+    *("dynamics", "loudest_sound", "manner_tremor", "which_vowel", "absent_sound") * 2,
 )  # fmt: skip
 _SEVERAL_STEPS = (
     "interval", "sort_tones", "spoken_arithmetic", "largest_digit", "spoken_logic", "contour",
@@ -74,14 +75,14 @@ STAGES: dict[str, Sft] = {
             _kinds(twin_chain=0.6, twin_direct=0.1, chain=0.2, caption=0.1),
             tasks=(*ALL.tasks, *_SEVERAL_STEPS, *_SEVERAL_STEPS), drills=0.0,
         ),
-        steps=2200, rate=Rate(peak=8e-4, warmup=50, horizon=3700), seed=6,
+        steps=1600, rate=Rate(peak=8e-4, warmup=50, horizon=2800), seed=6,
     ),
     "steps": Sft(
         mixture=replace(
-            _kinds(chain=0.57, direct=0.15, twin_chain=0.22, absent=0.06),
+            _kinds(chain=0.6, direct=0.15, twin_chain=0.15, absent=0.1),
             tasks=(*ALL.tasks, *_LASTING, *_SEVERAL_STEPS), drills=0.0,
         ),
-        steps=1500, rate=Rate(peak=4e-4, warmup=20), seed=5,
+        steps=1800, rate=Rate(peak=4e-4, warmup=20), seed=5,
     ),
 }  # fmt: skip
 """The stages of the decoder. `captions` is nano-base, the last one is nano."""

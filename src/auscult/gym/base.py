@@ -38,6 +38,12 @@ def counting(n: int) -> str:
     return ", ".join(str(i) for i in range(1, n + 1)) if n else "0"
 
 
+def paces(start: str, reached: Sequence[str]) -> str:
+    """("A4", ["A#4", "B4"]) -> "from A4: A#4 1, B4 2": each pace beside its number, so that
+    neither the next name nor the last number has to be known at once."""
+    return f"from {start}: " + ", ".join(f"{name} {i}" for i, name in enumerate(reached, 1))
+
+
 def draft(
     rng: np.random.Generator,
     *,

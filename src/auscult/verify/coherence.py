@@ -18,10 +18,12 @@ _ORDER = re.compile(
     r"more than)\s*"
     r"(-?\d+(?:\.\d+)?)"
 )
+_NOTE = r"([A-G](?:#|b|♯|♭)?\d)"
 _NOTES = re.compile(
-    r"\b([A-G](?:#|b|♯|♭)?\d)\s+(?:is|lies|sits|comes out)\s+"
-    r"(higher than|lower than|above|below)\s+([A-G](?:#|b|♯|♭)?\d)"
+    rf"\b{_NOTE}\s+(?:is|lies|sits|comes out)\s+(higher than|lower than|above|below)\s+{_NOTE}"
 )
+_SAME = re.compile(rf"\b{_NOTE}\s+(equals|differs from)\s+{_NOTE}")
+_SEMITONES = re.compile(rf"\bsemitones? from {_NOTE}:((?:,?\s*{_NOTE}\s+\d+)+)", re.IGNORECASE)
 _PARITY = re.compile(r"(?<![\w.])(\d+)\s+is\s+(?:an?\s+)?(even|odd)")
 _RUN = re.compile(r"(?:\b1, 2(?:, \d+)*)")
 _BIGGER = (">", "greater than", "larger than", "higher than", "above", "more than")
@@ -44,7 +46,7 @@ def _compute(a: float, sign: str, b: float) -> float | None:
 
 def wrong_steps(text: str) -> list[str]:
     """The steps that are false whatever the sound: sums, comparisons of numbers and of note names,
-    parity, and counting that skips. A sum may be off by the rounding of its terms (2.5 %)."""
+    semitones counted, parity, and counting that skips. A sum may be off by the rounding of its terms (2.5 %)."""
     wrong: list[str] = []
     for m in _SUM.finditer(text):
         value = _compute(float(m[1]), m[2], float(m[3]))
@@ -55,6 +57,13 @@ def wrong_steps(text: str) -> list[str]:
             wrong.append(m[0])
     for m in _NOTES.finditer(text):
         if (_midi(m[1]) > _midi(m[3])) != (m[2] in ("higher than", "above")):
+            wrong.append(m[0])
+    for m in _SAME.finditer(text):
+        if (_midi(m[1]) == _midi(m[3])) != (m[2] == "equals"):
+            wrong.append(m[0])
+    for m in _SEMITONES.finditer(text):
+        passed = re.findall(rf"{_NOTE}\s+(\d+)", m[2])
+        if any(_midi(name) - _midi(m[1]) != int(n) for name, n in passed):
             wrong.append(m[0])
     wrong += [m[0] for m in _PARITY.finditer(text) if (int(m[1]) % 2 == 0) != (m[2] == "even")]
     for m in _RUN.finditer(text):

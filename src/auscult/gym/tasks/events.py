@@ -54,6 +54,12 @@ def tally(names: Sequence[str], target: str) -> str:
     return f"Counting {target}: {counting(list(names).count(target))}."
 
 
+def matched(names: Sequence[str], target: str) -> str:
+    """Counting one class among others: "Match: drum no, knock yes. Counting knock: 1."."""
+    marks = ", ".join(f"{name} {'yes' if name == target else 'no'}" for name in names)
+    return f"Match: {marks}. {tally(names, target)}"
+
+
 def event_name(rng: np.random.Generator, level: int) -> Item:
     """Which sound is it?"""
     name, *wrong = sample(rng, NAMES, 4)
@@ -142,7 +148,7 @@ def count_among(rng: np.random.Generator, level: int) -> Item:
         facts={"sound": target, "count": n, "total": total},
         features=("event", "count"),
         heard=[hear_events(names)],
-        inference=tally(names, target),
+        inference=matched(names, target),
         level=level,
     )
 

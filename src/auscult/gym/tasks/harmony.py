@@ -11,6 +11,7 @@ from auscult.gym.tasks.tones import (
     hear_notes,
     names,
     pitch_facts,
+    semitones,
 )
 from auscult.types import Item
 
@@ -42,7 +43,8 @@ def chord_quality(rng: np.random.Generator, level: int) -> Item:
         facts=pitch_facts(midis) | {"chord": kind},
         features=("pitch", "chord"),
         heard=[f"I hear a chord: {names(midis)}."],
-        inference=f"The steps are {gaps}, so it is {kind}.",
+        inference=f"{semitones(*midis[:2])} {semitones(*midis[1:])} "
+        f"The steps are {gaps}, so it is {kind}.",
         level=level,
     )
 
@@ -69,7 +71,8 @@ def scale_mode(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_
         facts=pitch_facts(midis) | {"mode": kind},
         features=("pitch", "mode"),
         heard=[hear_notes(midis)],
-        inference=f"The third over {note_name(root)} is {third}, so it is {kind}.",
+        inference=f"{semitones(root, root + SCALES[kind][2])} "
+        f"The third over {note_name(root)} is {third}, so it is {kind}.",
         level=level,
     )
 
@@ -85,11 +88,13 @@ def melody_changed(rng: np.random.Generator, level: int, choose: ChoosePlayer = 
     if changed:
         shift = int(rng.integers(3 if level == 1 else 2, 7))
         second[where] += shift if second[where] + shift <= player.highest else -shift
+    equal = [f"{note_name(m)} equals {note_name(m)}." for m in first]
     if changed:
         new, old = note_name(second[where]), note_name(first[where])
-        why = f"The {ORDINALS[where]} note is {new} and not {old}."
+        found = f"{old} differs from {new}. The {ORDINALS[where]} note is {new} and not {old}."
+        why = " ".join([*equal[:where], found])
     else:
-        why = "All notes are equal."
+        why = " ".join([*equal, "All notes are equal."])
     return draft(
         rng,
         clips=[player.play(rng, m, level) for m in (first, second)],

@@ -4,7 +4,7 @@ import numpy as np
 
 from auscult.audio.synth import PLURAL, event, finish, lay, note_hz, note_name, tone
 from auscult.gym.base import draft, pick, rest_s, sample
-from auscult.gym.tasks.events import NAMES, hear_events, sequence, tally
+from auscult.gym.tasks.events import NAMES, hear_events, matched, sequence, tally
 from auscult.gym.tasks.tones import (
     HIGHEST,
     LOWEST,
@@ -123,7 +123,7 @@ def rule_following(rng: np.random.Generator, level: int) -> Item:
         features=("pitch", "event", "count"),
         heard=[f"{hear_notes(midis)} {hear_events(order)}"],
         inference=f"{note_name(midis[1])} is {relation} than {note_name(midis[0])}. "
-        f"{tally(order, target)}",
+        f"{matched(order, target)}",
         level=level,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from auscult.audio.speech import VOICES, Manner, say
 from auscult.audio.synth import band_noise, filtered, finish, lay, reverberate, to_level
-from auscult.gym.base import DIGITS, draft, pick, rest_s, sample
+from auscult.gym.base import DIGITS, draft, paces, pick, rest_s, sample
 from auscult.types import Audio, Item
 
 PITCHES = (25, 50, 75)
@@ -127,10 +127,13 @@ def spoken_arithmetic(rng: np.random.Generator, level: int) -> Item:
     a, b, who = int(rng.integers(10)), int(rng.integers(10)), manner(rng)
     if rng.random() < 0.5:
         word, sign, result = "plus", "+", a + b
+        reached = range(a + 1, result + 1)
     else:
         a, b = max(a, b), min(a, b)
         word, sign, result = "minus", "-", a - b
+        reached = range(a - 1, result - 1, -1)
     text = f"{DIGITS[a]} {word} {DIGITS[b]}"
+    steps = f"In ones {paces(str(a), [str(n) for n in reached])}. " if b else ""
     return draft(
         rng,
         clips=[_utter(rng, text.split(), who, level)],
@@ -143,7 +146,7 @@ def spoken_arithmetic(rng: np.random.Generator, level: int) -> Item:
         facts=speaker_facts(who) | {"words": text},
         features=("words",),
         heard=[f'I hear the words "{text}".'],
-        inference=f"{a} {sign} {b} = {result}.",
+        inference=f"{steps}{a} {sign} {b} = {result}.",
         level=level,
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from auscult.audio.synth import TIMBRES, finish, lay, note_hz, note_name, tone
-from auscult.gym.base import ORDINALS, counting, draft, pick, rest_s, sample
+from auscult.gym.base import ORDINALS, counting, draft, paces, pick, rest_s, sample
 from auscult.types import Audio, Fact, Item
 
 LOWEST, HIGHEST = 60, 83  # C4 to B5: two octaves
@@ -89,6 +89,12 @@ def pitch_facts(midis: list[int]) -> dict[str, Fact]:
     return {f"note_{i}_hz": round(note_hz(m), 2) for i, m in enumerate(midis, 1)}
 
 
+def semitones(low: int, high: int) -> str:
+    """Two notes -> "Semitones from A4: A#4 1, B4 2, C5 3."."""
+    between = [note_name(m) for m in range(low + 1, high + 1)]
+    return f"Semitones {paces(note_name(low), between)}."
+
+
 def _different(rng: np.random.Generator, n: int, level: int, player: Player) -> list[int]:
     """n notes at least 2 semitones apart (1 from level 2 on), in random order."""
     return sample(rng, player.grid(rng, 2 if level == 1 else 1), n)
@@ -143,7 +149,8 @@ def highest_note(rng: np.random.Generator, level: int, choose: ChoosePlayer = an
     midis = _different(rng, n, level, player)
     word = pick(rng, ("highest", "lowest"))
     target = max(midis) if word == "highest" else min(midis)
-    at = ORDINALS[midis.index(target)]
+    place = midis.index(target)
+    passed = [f"{ORDINALS[i]} {note_name(m)}" for i, m in enumerate(midis[: place + 1])]
     return draft(
         rng,
         clips=[player.play(rng, midis, level)],
@@ -153,11 +160,12 @@ def highest_note(rng: np.random.Generator, level: int, choose: ChoosePlayer = an
             f"Where in the melody is the {word} note?",
         ),
         options=ORDINALS[:n],
-        answer=at,
+        answer=ORDINALS[place],
         facts=pitch_facts(midis),
         features=("pitch", "order"),
         heard=[hear_notes(midis)],
-        inference=f"The {word} is {note_name(target)}, the {at}.",
+        inference=f"The {word} is {note_name(target)}. "
+        f"In order: {', '.join(passed)}. So it is the {ORDINALS[place]}.",
         level=level,
     )
 
@@ -205,7 +213,8 @@ def interval(rng: np.random.Generator, level: int, choose: ChoosePlayer = any_ti
         facts=pitch_facts(midis) | {"interval_st": size},
         features=("pitch", "interval"),
         heard=[hear_notes(midis)],
-        inference=f"Between {note_name(min(midis))} and {note_name(max(midis))} are {size}.",
+        inference=f"{semitones(min(midis), max(midis))} "
+        f"Between {note_name(min(midis))} and {note_name(max(midis))} are {size}.",
         level=level,
     )
 

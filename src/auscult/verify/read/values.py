@@ -177,6 +177,8 @@ def notes(clause: Clause) -> Iterator[Claim]:
     found = clause.having("note")
     if not found or any(clause.having(table) for table in ("more", "less", "same")):
         return
+    if _NAMED.search(clause.text):
+        return
     groups: list[list[Token]] = []
     for t in found:
         if groups and adjacent(
@@ -201,6 +203,9 @@ def notes(clause: Clause) -> Iterator[Claim]:
             where = part(clause, group[0], reach=0)
             yield make(clause, "order", "sequence", names, *group, about=where)
 
+
+_NAMED = re.compile(r"\bsemitones? from\b|\bdiffers? from\b", re.IGNORECASE)
+"""Names that are counted through or compared ("Semitones from A4: A#4 1, B4 2."), not heard."""
 
 _RELATION = re.compile(
     r"\b(?:between|over|against|above|below|under|than|from low to high|lowest first|low to high|"
