@@ -61,6 +61,15 @@ def tasks() -> list[str]:
     return [t for t in gym.TASKS if t not in gym.SPEECH_TASKS or speech.available()]
 
 
+ANYWHERE = [False]
+"""Whether the sounds lie anywhere in a longer recording; set by --anywhere."""
+
+
+def made(task: str, index: int) -> Item:
+    """A held-out item."""
+    return gym.make(task, index, split="heldout", anywhere=ANYWHERE[0])
+
+
 def share(right: int, n: int) -> str:
     e = wilson(right, n)
     return f"{100 * e.mean:6.2f} % [{100 * e.low:.1f}, {100 * e.high:.1f}] n={n}"
@@ -71,7 +80,7 @@ def drawn(per_task: int, file: Path) -> Iterator[tuple[Statement, str, bool]]:
     templates = phrases(file)
     for task in tasks():
         for i in range(per_task):
-            item = gym.make(task, 40_000 + i, split="heldout")
+            item = made(task, 40_000 + i)
             rng = np.random.default_rng([SEED, i, len(task)])
             for s in statements(item, rng):
                 text = templates[s.key][int(rng.integers(len(templates[s.key])))]
@@ -161,7 +170,7 @@ def prose_figure(file: Path) -> None:
     meaning = {"true": SUPPORTED, "false": CONTRADICTED}
     for row in rows:
         task, split, level, index = row["item"].split("/")
-        item = gym.make(task, int(index), split=split, level=int(level))
+        item = gym.make(task, int(index), split=split, level=int(level), anywhere=False)
         ears = listen(item.clips)
         rest = extract(row["text"])
         tally["extracted"] += len(rest)
@@ -200,7 +209,7 @@ def lift_figure(per_task: int, others: int = 8) -> None:
     swapped: list[float] = []
     table: dict[str, list[tuple[float, float, bool]]] = defaultdict(list)
     for task in tqdm(tasks(), desc="lift and attacks", disable=None):
-        items = [gym.make(task, 50_000 + i, split="heldout") for i in range(per_task + others)]
+        items = [made(task, 50_000 + i) for i in range(per_task + others)]
         ears = [listen(item.clips) for item in items]
         for i in range(per_task):
             item, j = items[i], (i + 1) % per_task
@@ -264,7 +273,7 @@ def model_figure(model: str, per_task: int, others: int = 8) -> None:
     pairs: dict[str, list[tuple[float, float]]] = {"grounding lift": [], "entropy gap": []}
     tally: Counter[str] = Counter()
     for task in tqdm(tasks(), desc=model, disable=None):
-        items = [gym.make(task, 90_000 + i, split="heldout") for i in range(per_task + others)]
+        items = [made(task, 90_000 + i) for i in range(per_task + others)]
         ears = [listen(item.clips) for item in items]
         replies = engine.sample(items[:per_task], 1)
         for i in range(per_task):
@@ -344,7 +353,9 @@ def main() -> None:
     parser.add_argument("--phrases", type=Path, default=DATA / "phrases_heldout.toml")
     parser.add_argument("--only", default="", help="one of claims, prose, lift, model, speed, real")
     parser.add_argument("--model", default="nano", help="whose thoughts to look at")
+    parser.add_argument("--anywhere", action="store_true", help="sounds within longer recordings")
     args = parser.parse_args()
+    ANYWHERE[0] = args.anywhere
     parts = {
         "claims": lambda: [claims_figure(args.items, args.phrases, s) for s in (np.inf, 10.0)],
         "prose": lambda: [prose_figure(DATA / f"prose_{name}.jsonl") for name in ("test", "dev")],

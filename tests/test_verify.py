@@ -245,18 +245,16 @@ def test_a_true_chain_is_not_contradicted_by_its_own_sound(task: str):
     assert found and sum(f.verdict == CONTRADICTED for f in found) == 0, [f.says for f in found]
 
 
-AROUND = pytest.mark.xfail(
-    reason="silence around a sound counts as its noise, its room or its course", strict=True
-)
-
-
 @pytest.mark.parametrize(
     "task",
-    [*(pytest.param(t, marks=AROUND) for t in ("noisier_clip", "bigger_room", "approach")),
-     "event_count", "name_note", "pitch_direction", "tempo", "voice_register"],
+    ["noisier_clip", "bigger_room", "approach", "event_count", "name_note", "pitch_direction",
+     "tempo", "voice_register"],
 )  # fmt: skip
-def test_a_true_chain_is_not_contradicted_where_its_sound_lies_in_a_longer_recording(task: str):
-    item = gym.make(task, 71_000)
+@pytest.mark.parametrize("number", [71_000, 71_001, 71_003])
+def test_a_true_chain_is_not_contradicted_where_its_sound_lies_in_a_longer_recording(
+    task: str, number: int
+):
+    item = gym.make(task, number)
     found = check_text(chain(item), item.clips)
     assert found and not [f.says for f in found if f.verdict == CONTRADICTED]
 

@@ -52,6 +52,7 @@ class Claim:
         other      Part(place=1)  comparisons only
         negated    True           `value` is then what is denied
         hedged     True
+        within     0.0           half the width of a range: "3 to 4 s" is 3.5 within 0.5
         start, end 8, 51          characters of the text
     """
 
@@ -62,6 +63,7 @@ class Claim:
     other: Part | None = None
     negated: bool = False
     hedged: bool = False
+    within: float = 0.0
     start: int = 0
     end: int = 0
 

@@ -1,7 +1,7 @@
 """Does the answer follow? Arithmetic, comparisons and counts of a thought, computed again."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from auscult.audio.synth import NOTE_NAMES
 from auscult.gym.score import normalise
@@ -44,33 +44,37 @@ def _compute(a: float, sign: str, b: float) -> float | None:
     return a / b if b else None
 
 
+def _sums(m: re.Match[str]) -> bool:
+    value = _compute(float(m[1]), m[2], float(m[3]))
+    return value is not None and abs(value - float(m[4])) <= max(0.025 * abs(value), 1e-6) + 0.001
+
+
+def _semitones(m: re.Match[str]) -> bool:
+    passed = re.findall(rf"{_NOTE}\s+(\d+)", m[2])
+    return all(_midi(name) - _midi(m[1]) == int(n) for name, n in passed)
+
+
+def _runs(m: re.Match[str]) -> bool:
+    numbers = [int(n) for n in m[0].split(", ")]
+    return numbers == list(range(1, len(numbers) + 1))
+
+
+STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
+    (_SUM, _sums),
+    (_ORDER, lambda m: (float(m[1]) > float(m[3])) == (m[2] in _BIGGER)),
+    (_NOTES, lambda m: (_midi(m[1]) > _midi(m[3])) == (m[2] in ("higher than", "above"))),
+    (_SAME, lambda m: (_midi(m[1]) == _midi(m[3])) == (m[2] == "equals")),
+    (_SEMITONES, _semitones),
+    (_PARITY, lambda m: (int(m[1]) % 2 == 0) == (m[2] == "even")),
+    (_RUN, _runs),
+)
+"""How a step is written -> does it hold? A sum may be off by the rounding of its terms (2.5 %)."""
+
+
 def wrong_steps(text: str) -> list[str]:
     """The steps that are false whatever the sound: sums, comparisons of numbers and of note names,
-    semitones counted, parity, and counting that skips. A sum may be off by the rounding of its terms (2.5 %)."""
-    wrong: list[str] = []
-    for m in _SUM.finditer(text):
-        value = _compute(float(m[1]), m[2], float(m[3]))
-        if value is None or abs(value - float(m[4])) > max(0.025 * abs(value), 1e-6) + 0.001:
-            wrong.append(m[0])
-    for m in _ORDER.finditer(text):
-        if (float(m[1]) > float(m[3])) != (m[2] in _BIGGER):
-            wrong.append(m[0])
-    for m in _NOTES.finditer(text):
-        if (_midi(m[1]) > _midi(m[3])) != (m[2] in ("higher than", "above")):
-            wrong.append(m[0])
-    for m in _SAME.finditer(text):
-        if (_midi(m[1]) == _midi(m[3])) != (m[2] == "equals"):
-            wrong.append(m[0])
-    for m in _SEMITONES.finditer(text):
-        passed = re.findall(rf"{_NOTE}\s+(\d+)", m[2])
-        if any(_midi(name) - _midi(m[1]) != int(n) for name, n in passed):
-            wrong.append(m[0])
-    wrong += [m[0] for m in _PARITY.finditer(text) if (int(m[1]) % 2 == 0) != (m[2] == "even")]
-    for m in _RUN.finditer(text):
-        numbers = [int(n) for n in m[0].split(", ")]
-        if numbers != list(range(1, len(numbers) + 1)):
-            wrong.append(m[0])
-    return wrong
+    semitones counted, parity, and counting that skips."""
+    return [m[0] for form, holds in STEPS for m in form.finditer(text) if not holds(m)]
 
 
 _CONCLUSION = re.compile(

@@ -22,6 +22,7 @@ CHECKS: dict[tuple[str, str], Callable[[Listening, Claim], Outcome]] = {
     ("value", "gap"): values.check_gap,
     ("value", "duration"): values.check_duration,
     ("value", "level_change"): values.check_level_change,
+    ("value", "peak"): values.check_peak,
     ("value", "level"): values.plain_number("loudness", "LUFS", 0.0, 1.5),
     ("value", "reverberation"): values.plain_number("reverberation", "s", 0.3, 0.05),
     ("value", "modulation"): values.plain_number("modulation", "Hz", 0.15, 0.8),

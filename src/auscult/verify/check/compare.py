@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auscult.verify.check.base import Outcome, at_place, focus, pick_sounds, semitones
-from auscult.verify.check.things import counted
+from auscult.verify.check.things import counted, known
 from auscult.verify.claims import AMBIGUOUS, CONTRADICTED, REST, SUPPORTED, Claim, Part
 from auscult.verify.hear import music
 from auscult.verify.hear import sound as levels
@@ -153,6 +153,9 @@ def check_comparison(ears: tuple[Listening, ...], claim: Claim) -> Outcome:
     scale = SCALES.get(claim.attribute)
     if scale is None or claim.other is None:
         raise Refused(f"{claim.attribute} is not compared here")
+    for side in (claim.about, claim.other):
+        if side.subject and side.place is None and side.clip is None and side != REST:
+            known(side.subject)
     mine = scale.measure(*_resolve(ears, claim.about, claim.attribute))
     if claim.other == REST:
         rest = _others(ears, claim.about, claim.attribute)

@@ -135,11 +135,27 @@ def check_accent(ear: Listening, claim: Claim) -> Outcome:
 
 
 def check_rate_word(ear: Listening, claim: Claim) -> Outcome:
-    """slow under 3, fast over 4.4 syllables a second; between, nobody would say."""
+    """slow under 3, fast over 4.4 syllables a second; between, nobody would say but "moderate"."""
     found = levels.rate(ear)
-    word = "slow" if found < 3.0 else "fast" if found > 4.4 else ""
-    verdict = same(claim.value, word) if word else AMBIGUOUS
+    word = "slow" if found < 3.0 else "fast" if found > 4.4 else "moderate"
+    verdict = same(claim.value, word)
+    if verdict == CONTRADICTED and (
+        word == "moderate" or (claim.value == "moderate" and 2.5 < found < 5)
+    ):
+        verdict = AMBIGUOUS
     return Outcome(verdict=verdict, measured=f"{found:.1f} syllables/s", function="rate")
+
+
+def check_tempo_word(ear: Listening, claim: Claim) -> Outcome:
+    """slow under 80, fast over 125 beats a minute. Half and double are as good a reading, so that
+    only "fast" under 64 and "slow" over 150 are contradicted."""
+    bpm = music.tempo_bpm(ear)
+    word = "slow" if bpm < 80 else "fast" if bpm > 125 else "moderate"
+    verdict = same(claim.value, word)
+    sure = (bpm < 64 and claim.value == "fast") or (bpm > 150 and claim.value == "slow")
+    if verdict == CONTRADICTED and not sure:
+        verdict = AMBIGUOUS
+    return Outcome(verdict=verdict, measured=f"{bpm:.0f} BPM, {word}", function="tempo")
 
 
 def check_chord_or_mode(ear: Listening, claim: Claim) -> Outcome:
@@ -159,6 +175,8 @@ QUALITY_CHECKS: dict[str, Callable[[Listening, Claim], Outcome]] = {
     "brightness": _two("brightness", "dark", "bright", 1100.0, 500.0, "Hz"),
     "voicing": _two("periodicity", "whispered", "voiced", 0.50, 0.03, "periodicity"),
     "rate": check_rate_word,
+    "tempo": check_tempo_word,
+    "key": _word("key"),
     "length": check_relative,
     "vowel": _word("vowel"),
     "timbre": _word("timbre"),

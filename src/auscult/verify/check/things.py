@@ -9,6 +9,7 @@ import numpy as np
 
 from auscult.verify.check.base import (
     Outcome,
+    focus,
     judged,
     kinds_of,
     number_of,
@@ -25,7 +26,13 @@ from auscult.verify.claims import (
 from auscult.verify.hear import measures, music
 from auscult.verify.hear import sound as levels
 from auscult.verify.hear.listening import NOTES, Listening, Refused
-from auscult.verify.read.base import BACKGROUNDS, EVENTS
+from auscult.verify.read.base import BACKGROUNDS, EVENTS, THINGS
+
+
+def known(subject: str) -> None:
+    """Refused for a thing that no measurement here tells from others."""
+    if subject not in EVENTS | THINGS | {"", "syllable", "silence", "one"}:
+        raise Refused(f"nothing here tells {subject} from other sounds")
 
 
 def counted(ear: Listening, subject: str) -> int:
@@ -36,7 +43,7 @@ def counted(ear: Listening, subject: str) -> int:
         kinds = kinds_of(ear)
         return kinds.count("beep") or sum(k in NOTES for k in kinds)
     if subject in ("gap", "pause"):
-        return max(0, len(ear.sounds) - 1)
+        return len(ear.activity) - 1 if ear.is_voice else max(0, len(ear.sounds) - 1)
     if subject in ("note", "tone"):
         pitched = [s for s in ear.sounds if s.kind in NOTES]
         return len(ear.notes) if len(pitched) == len(ear.sounds) else len(pitched)
@@ -56,15 +63,37 @@ def _voices(ear: Listening) -> int:
 def check_count(ear: Listening, claim: Claim) -> Outcome:
     """A number of things. Clips of running speech have no countable onsets."""
     subject = claim.about.subject
+    if subject not in BACKGROUNDS | {"speech"}:
+        known(subject)
     if ear.is_voice and subject in ("sound", "note", "tone", "syllable"):
         raise Refused("a voice's sounds are not counted")
     if "unknown" in kinds_of(ear) and subject in EVENTS and not ear.is_voice:
         raise Refused("some sounds are of no known kind")
     part = ear.within(claim.about.span) if claim.about.span is not None else ear
+    if subject == "pause" and (part.is_voice or len(part.sounds) < 2):
+        return _count_pauses(part, claim)
     found = counted(part, subject)
     return Outcome(
         verdict=same(number_of(claim), float(found)), measured=f"{found}", function="events"
     )
+
+
+PAUSES_FROM_S = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""From which length on a silence in speech is called a pause: people draw any of these lines."""
+
+
+def _count_pauses(ear: Listening, claim: Claim) -> Outcome:
+    """Pauses of speech: right by any of the usual lines, wrong where no line comes near."""
+    lengths = [b[0] - a[1] for a, b in itertools.pairwise(ear.activity)]
+    counts = [sum(s >= least for s in lengths) for least in PAUSES_FROM_S]
+    claimed = number_of(claim)
+    verdict = AMBIGUOUS if min(counts) - 1 <= claimed <= max(counts) + 1 else CONTRADICTED
+    return Outcome(
+        verdict=SUPPORTED if claimed in counts else verdict,
+        measured=f"{min(counts)} to {max(counts)} pauses",
+        tolerance=f"silences of {PAUSES_FROM_S[0]} to {PAUSES_FROM_S[-1]} s and more",
+        function="pauses",
+    )  # fmt: skip
 
 
 def check_meter(ear: Listening, claim: Claim) -> Outcome:
@@ -122,6 +151,8 @@ def check_before(ear: Listening, claim: Claim) -> Outcome:
     if not isinstance(claim.value, tuple) or len(claim.value) != 2:
         raise Refused("an order needs two things")
     first, second = claim.value
+    if not {first, second} <= EVENTS | {"voice"}:
+        raise Refused(f"whether {first} comes before {second} is not measured here")
     kinds = kinds_of(ear)
     if first not in kinds or second not in kinds:
         return Outcome(verdict=CONTRADICTED, measured=" ".join(kinds), function="events")
@@ -131,16 +162,23 @@ def check_before(ear: Listening, claim: Claim) -> Outcome:
 
 
 def check_time(ear: Listening, claim: Claim) -> Outcome:
-    """When something starts, within 0.1 s."""
-    found = [s.start_s for s in pick_sounds(ear, claim.about)]
+    """When something starts, within 0.1 s; within 0.3 s where whole seconds are named."""
+    if claim.about.subject in ("gap", "pause"):
+        found = [b for _, b in ear.activity[:-1]]
+    elif claim.about.subject and claim.about.subject not in EVENTS | THINGS:
+        raise Refused(f"when {claim.about.subject} is heard is not measured here")
+    else:
+        found = [s.start_s for s in pick_sounds(ear, claim.about)]
     if claim.about.subject in EVENTS and claim.about.subject not in kinds_of(ear):
         return Outcome(verdict=CONTRADICTED, measured="not heard", function="gaps")
     if not found:
         raise Refused("nothing sounds")
-    best = min(found, key=lambda t: abs(t - number_of(claim)))
+    claimed = number_of(claim)
+    best = min(found, key=lambda t: abs(t - claimed))
+    tolerance = 0.3 if claimed >= 1 and claimed == int(claimed) else 0.1
     return Outcome(
-        verdict=judged(best - number_of(claim), 0.1), measured=f"{best:.2f} s",
-        tolerance="0.1 s", function="gaps",
+        verdict=judged(best - claimed, tolerance), measured=f"{best:.2f} s",
+        tolerance=f"{tolerance} s", function="gaps",
     )  # fmt: skip
 
 
@@ -203,7 +241,25 @@ def _sound(ear: Listening, claim: Claim) -> Outcome:
     return Outcome(verdict=verdict_of(not ear.silent), measured=measured)
 
 
+QUIET_DB, LOUD_DB = 35.0, 20.0
+"""A stretch is silent this far under the loudest moment of its clip, and not silent within that."""
+
+
+def _silent_stretch(ear: Listening, part: Listening) -> Outcome:
+    """Is a named stretch silent, beside the rest of its clip?"""
+    under = float(np.max(ear.slow_envelope_db) - np.percentile(part.slow_envelope_db, 90))
+    verdict = AMBIGUOUS if LOUD_DB < under < QUIET_DB else verdict_of(under >= QUIET_DB)
+    return Outcome(
+        verdict=SUPPORTED if part.silent else verdict, measured=f"{under:.0f} dB under the loudest",
+        tolerance=f"silent from {QUIET_DB:g} dB",
+    )  # fmt: skip
+
+
 def _silence(ear: Listening, claim: Claim) -> Outcome:
+    if claim.about.span is not None or claim.about.region:
+        part = focus(ear, replace(claim.about, place=None, subject=""))
+        if len(part.slow_envelope_db):
+            return _silent_stretch(ear, part)
     quiet = ear.silent or levels.background(ear) == "silence"
     measured = "rests are silent" if quiet else "sound throughout"
     return Outcome(verdict=verdict_of(quiet), measured=measured)
@@ -221,6 +277,11 @@ def _echo(ear: Listening, claim: Claim) -> Outcome:
     return Outcome(verdict=verdict_of(clear), measured=f"{tail:.2f} s")
 
 
+def _pause(ear: Listening, claim: Claim) -> Outcome:
+    n = levels.pauses(ear)
+    return Outcome(verdict=verdict_of(n > 0), measured=f"{n:.0f} pauses")
+
+
 PRESENCE: dict[str, Callable[[Listening, Claim], Outcome]] = {
     **dict.fromkeys(BACKGROUNDS, _background),
     **dict.fromkeys(EVENTS, _event),
@@ -231,6 +292,7 @@ PRESENCE: dict[str, Callable[[Listening, Claim], Outcome]] = {
     "silence": _silence,
     "noise": _noise,
     "echo": _echo,
+    "pause": _pause,
 }
 """What can be there -> how it is looked for."""
 

@@ -1,5 +1,6 @@
 """Checks of numbers: pitch, notes, intervals, tempo, gaps, lengths, levels."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -110,7 +111,9 @@ def check_tempo(ear: Listening, claim: Claim) -> Outcome:
 
 
 def _gaps(ear: Listening) -> list[tuple[float, float]]:
-    """(silence, onset to onset) between each sound and the next."""
+    """(silence, onset to onset) between each sound and the next; of speech, its pauses."""
+    if (ear.is_voice or len(ear.sounds) < 2) and len(ear.activity) > 1:
+        return [(b[0] - a[1], b[0] - a[0]) for a, b in itertools.pairwise(ear.activity)]
     pairs = zip(ear.sounds[:-1], ear.sounds[1:], strict=True)
     return [(b.start_s - a.end_s, b.start_s - a.start_s) for a, b in pairs]
 
@@ -155,6 +158,15 @@ def check_duration(ear: Listening, claim: Claim) -> Outcome:
     return Outcome(
         verdict=judged(best - claimed, tolerance), measured=f"{best:.2f} s",
         tolerance=f"{tolerance:.2f} s", function="duration",
+    )  # fmt: skip
+
+
+def check_peak(ear: Listening, claim: Claim) -> Outcome:
+    """The largest sample in decibels under full scale."""
+    peak = 20 * math.log10(max(float(np.abs(focus(ear, claim.about).clip).max(initial=0.0)), 1e-5))
+    return Outcome(
+        verdict=judged(peak - number_of(claim), 1.0), measured=f"{peak:.1f} dBFS",
+        tolerance="1.0 dB", function="",
     )  # fmt: skip
 
 

@@ -102,6 +102,10 @@ def over_windows(combine: Combine[V]) -> Callable[
     return decorate
 
 
+AROUND_S, EDGE_S = 0.1, 0.02
+"""Silence that may stay around the sounds of a clip; how far outside of them their edges lie."""
+
+
 class Listening:
     """Measurements of one clip, each made when first asked for.
 
@@ -145,6 +149,17 @@ class Listening:
     def activity(self) -> list[tuple[float, float]]:
         """Stretches of sound (start, end) in seconds, parted by pauses."""
         return activity(self.clip)
+
+    @cached_property
+    def core(self) -> "Listening":
+        """From the first sound to the last: the silence around them is not part of them. The clip
+        itself where little lies around, and in silence."""
+        if not self.activity:
+            return self
+        start, end = self.activity[0][0], self.activity[-1][1]
+        if start < AROUND_S and end > self.seconds - AROUND_S:
+            return self
+        return self.within((start + EDGE_S, end - EDGE_S))
 
     @cached_property
     def rms_db(self) -> float:

@@ -33,7 +33,7 @@ def level_change_db(ear: Listening) -> float:
     if len(ear.sounds) >= 3:
         levels = np.array([s.level_db for s in ear.sounds])
     else:
-        levels = ear.slow_envelope_db[1:-1]
+        levels = ear.core.slow_envelope_db[1:-1]
     if len(levels) < 3:
         raise Refused("too short for a course of the level")
     slope = float(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
@@ -131,8 +131,13 @@ def snr_db(ear: Listening) -> float:
     """Blind signal-to-noise ratio: bands of 10 dB, no more. Of a lasting tone its HNR."""
     if ear.silent:
         raise Refused("nothing sounds")
+    ear = ear.core
     found = speaking.snr_db(ear.clip)
     return found if np.isfinite(found) and found >= 8 else max(hnr_db(ear), found)
+
+
+DIGITAL_SILENCE_DB = -90.0
+"""What lies under this behind a recording is no part of its decay."""
 
 
 @over_windows(typical)
@@ -140,6 +145,7 @@ def late_decay_s(ear: Listening) -> float:
     """Time for 60 dB by a line through the late decay: from 12 dB under the peak, where the direct
     sound is over, to 6 dB over the noise, whose power is taken off first."""
     level = ear.envelope_db
+    level = level[: int(np.flatnonzero(level > DIGITAL_SILENCE_DB).max(initial=0)) + 1]
     loud = float(level.max())
     begin = int(np.flatnonzero(level >= loud - 3)[-1])
     floor = float(np.percentile(level[begin:], 10))
@@ -149,16 +155,25 @@ def late_decay_s(ear: Listening) -> float:
     under = np.flatnonzero(decay[start:] < max(loud - 60, floor + 6))
     stop = start + int(under[0]) if len(under) else len(decay)
     if stop - start < 6:
-        return measure.decay_time_s(ear.clip)
+        return measure.decay_time_s(ear.core.clip)
     slope = float(np.polyfit(np.arange(stop - start) * HOP_S, decay[start:stop], 1)[0])
     return -60 / slope if slope < 0 else float("inf")
+
+
+LONGEST_DECAY_S = 6.0
+"""No room that people record in rings longer; what seems to does not decay freely."""
+
+RUNNING = 4
+"""Sounds of a voice from which on it is running speech."""
 
 
 @over_windows(typical)
 def reverberation_s(ear: Listening) -> float:
     """Time for a fall of 60 dB, from the late decay after the last loud sound."""
+    if ear.is_voice and len(ear.sounds) > RUNNING:
+        raise Refused("running speech has no free decay")
     found = late_decay_s(ear)
-    if not np.isfinite(found) or ear.snr_db < 20:
+    if not found < LONGEST_DECAY_S or ear.snr_db < 20:
         raise Refused("no free decay of 20 dB after a sound")
     return found
 

@@ -60,7 +60,8 @@ def sure_of(clause: Clause, *entries: str) -> bool:
 
 
 _BOUND = re.compile(
-    r"\b(?:at least|at most|more than|less than|fewer than|over|under|above|below|beyond|up to|"
+    r"(?<!just )(?<!slightly )(?<!a bit )(?<!a little )(?<!a touch )\b(?:at least|at most|"
+    r"more than|less than|fewer than|over|under|above|below|beyond|up to|"
     r"longer than|shorter than|higher than|lower than|far from|almost|not quite)\s*"
     r"(?:about|roughly|some)?\s*$",
     re.IGNORECASE,
@@ -108,6 +109,14 @@ def denied_between(clause: Clause, a: Token, b: Token) -> bool:
     """ "the clap is not the first": is there a "not" between the two words?"""
     first, last = (a, b) if a.start < b.start else (b, a)
     return any(t.is_word("not") and first.end <= t.start < last.start for t in clause.tokens)
+
+
+_TOLD = frozenset(("event", "instrument"))
+
+
+def unmeasured_thing(clause: Clause, at: Token, reach: int = 40) -> Token | None:
+    """The nearest thing that sounds and that nothing here tells from others: "a siren"."""
+    return clause.nearest(at, "unmeasurable", _TOLD, reach=reach)
 
 
 def part(clause: Clause, at: Token, *, subject: str = "", reach: int = 45) -> Part:
@@ -178,6 +187,7 @@ def make(
         other=other,
         negated=denied(clause, tokens[0]) if negated is None else negated,
         hedged=hedged(clause),
+        within=max(t.spread for t in tokens),
         start=min(t.start for t in tokens),
         end=max(t.end for t in tokens),
     )
@@ -190,3 +200,13 @@ def alternative(clause: Clause, token: Token) -> bool:
         if t.is_word("or") and near < 25 and not denied(clause, token):
             return True
     return False
+
+
+def nearer(at: Token, a: Token, b: Token) -> bool:
+    """Does a stand nearer than b?"""
+    return abs(a.start - at.start) < abs(b.start - at.start)
+
+
+def subject_near(clause: Clause, at: Token, among: frozenset[str]) -> Token | None:
+    """The nearest thing that sounds, of these."""
+    return clause.nearest(at, "subject", among)

@@ -35,6 +35,11 @@ def _side(clause: Clause, t: Token) -> Part | None:
 
 def _sides(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
     """(A, B) of "A is more than B"; None for what is left out."""
+    found = _placed_sides(clause, key)
+    return found if found != (None, None) else _things(clause, key)
+
+
+def _placed_sides(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
     if clause.lexicon.than == "after":
         return _sides_than_after(clause, key)
     named = [(t, s) for t in clause.tokens if (s := _side(clause, t))]
@@ -176,6 +181,26 @@ def comparisons(clause: Clause) -> Iterator[Claim]:
             a, b = a or _opposite(b), b or _opposite(a)
             if a is not None and b is not None and a != b:
                 yield make(clause, "comparison", attribute, value, t, about=a, other=b)
+
+
+_HEARD_BESIDE = frozenset(("voice", "speech", "music", "noise"))
+
+
+def _things(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
+    """ "the voice is louder than the music": things that sound at once, both named."""
+    than = next((t for t in clause.tokens if t.is_word("than") and t.start >= key.end), None)
+    named = [(t, s) for t in clause.tokens if (s := _thing(t))]
+    before = [s for t, s in named if t.end <= key.start]
+    after = [s for t, s in named if than is not None and t.start >= than.end]
+    if not before or not after or before[-1] == after[0]:
+        return None, None
+    return Part(subject=before[-1], clip=clause.clip), Part(subject=after[0], clip=clause.clip)
+
+
+def _thing(t: Token) -> str:
+    subject = t.among("subject", _HEARD_BESIDE)
+    told = t.get("unmeasurable") in ("event", "instrument")
+    return subject or (t.text.lower() if told else "")
 
 
 def _everything_before(clause: Clause, key: Token) -> bool:

@@ -166,6 +166,37 @@ def orders(clause: Clause) -> Iterator[Claim]:
     yield from _listed(clause, found, marks)
 
 
+_BESIDE = frozenset(("voice", "speech", "music", "silence"))
+
+
+def told_orders(clause: Clause) -> Iterator[Claim]:
+    """ "music plays first and then a woman speaks": an order of things that are not all events."""
+    named = [
+        (t, t.among("subject", EVENTS | _BESIDE) or t.text.lower())
+        for t in clause.tokens
+        if t.among("subject", EVENTS | _BESIDE) or t.get("unmeasurable") in ("event", "instrument")
+    ]
+    distinct = list(dict.fromkeys(name for _, name in named))
+    if (
+        len(distinct) != 2
+        or set(distinct) <= EVENTS
+        or any(alternative(clause, t) for t, _ in named)
+    ):
+        return
+    first, second = named[0][0], next(t for t, name in named if name == distinct[1])
+    marks = [t for t in clause.tokens if t.is_word("before") or t.is_word("after")]
+    inner = [m for m in marks if first.end <= m.start and m.end <= second.start]
+    opened = re.search(r"\b(?:first|at first|initially)\b.*\b(?:and|then|,)\b", clause.text, re.I)
+    if not inner and not opened:
+        return
+    turned = bool(inner) and inner[0].is_word("after")
+    pair = tuple(reversed(distinct) if turned else distinct)
+    yield Claim(
+        kind="order", attribute="before", value=pair, about=Part(clip=clause.clip),
+        start=first.start, end=second.end,
+    )  # fmt: skip
+
+
 _SOME_OF = re.compile(r"\b(?:all|every|any|each|both)\s+(?:of\s+)?(?:the\s+)?\w+", re.IGNORECASE)
 
 

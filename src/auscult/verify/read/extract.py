@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 
 from auscult.verify.claims import Claim
 from auscult.verify.read.compare import comparisons, equalities, not_as, superlatives
-from auscult.verify.read.courses import contours, directions, orders
-from auscult.verify.read.lexicon import language_of, lexicon
-from auscult.verify.read.quality import nothing, presences, qualities
+from auscult.verify.read.counts import counts, meter
+from auscult.verify.read.courses import contours, directions, orders, told_orders
+from auscult.verify.read.quality import keys, nothing, presences, qualities, unmeasured
 from auscult.verify.read.text import Clause, clauses
-from auscult.verify.read.values import counts, intervals, meter, notes, per_minute, values
+from auscult.verify.read.values import intervals, notes, per_minute, values
 
 RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
     nothing,
+    keys,
     values,
     per_minute,
     intervals,
@@ -23,19 +24,21 @@ RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
     notes,
     contours,
     orders,
+    told_orders,
     counts,
     directions,
     qualities,
     presences,
+    unmeasured,
 )
 """Tried in this order on every clause; a word that one rule has used is gone for the next."""
 
 
 def extract(text: str, language: str = "") -> list[Claim]:
-    """The claims of a text in order. `language`: "en", "zh", "ko", or found by the script."""
-    words = lexicon(language or language_of(text))
+    """The claims of a text in order. `language`: "en", "zh", "ko", or that of each sentence by its
+    script."""
     found: list[Claim] = []
-    for clause in clauses(text, words):
+    for clause in clauses(text, language):
         found.extend(_tidy([claim for rule in RULES for claim in rule(clause)]))
     return sorted(found, key=lambda c: (c.start, c.end))
 

@@ -92,8 +92,12 @@ def lexicon(language: str = "en") -> Lexicon:
     )
 
 
+_SCRIPTS = {"ko": r"[\uac00-\ud7af]", "zh": r"[\u4e00-\u9fff]"}
+
+
 def language_of(text: str) -> str:
-    """By script: Hangul is Korean, Han characters Chinese, all else English."""
-    if re.search(r"[\uac00-\ud7af]", text):
-        return "ko"
-    return "zh" if re.search(r"[\u4e00-\u9fff]", text) else "en"
+    """By script: where a quarter of the letters are Hangul it is Korean, of Han characters Chinese,
+    all else English, in which a name or a word may be written in another script."""
+    letters = max(1, len(re.findall(r"[^\W\d_]", text)))
+    shares = {name: len(re.findall(script, text)) / letters for name, script in _SCRIPTS.items()}
+    return next((name for name, share in shares.items() if share >= 0.25), "en")

@@ -79,7 +79,8 @@ def _level(clause: Clause, token: Token) -> bool:
 
 
 def _rate(clause: Clause, token: Token) -> bool:
-    return _of_voice(clause) and not _sentence_has(clause, "trend_tempo", "rising", "falling")
+    told = _of_voice(clause) or re.search(r"\bpace\b", token.text, re.I) is not None
+    return told and not _sentence_has(clause, "trend_tempo", "rising", "falling")
 
 
 def _length(clause: Clause, token: Token) -> bool:
@@ -102,7 +103,7 @@ def _mode(clause: Clause, token: Token) -> bool:
 
 
 def _chord(clause: Clause, token: Token) -> bool:
-    return token.senses["quality_chord"] in ("diminished", "augmented") or _sentence_has(
+    return token.get("quality_chord") in ("diminished", "augmented") or _sentence_has(
         clause, "subject", "chord"
     )
 
@@ -127,6 +128,7 @@ QUALITIES: dict[str, Callable[[Clause, Token], bool]] = {
     "room": _sure,
     "chord": _chord,
     "mode": _mode,
+    "tempo": _sure,
     "rate": _rate,
     "vowel": _vowel,
     "timbre": _sure,
@@ -156,6 +158,13 @@ def qualities(clause: Clause) -> Iterator[Claim]:
             yield make(clause, "quality", name, t.senses[f"quality_{name}"], t, about=about)
 
 
+def keys(clause: Clause) -> Iterator[Claim]:
+    """ "in B flat major"."""
+    for t in clause.having("key"):
+        if not alternative(clause, t):
+            yield make(clause, "quality", "key", t.senses["key"], t, about=Part(clip=clause.clip))
+
+
 def _enumeration(clause: Clause) -> bool:
     """ "pitch, timbre, vibrato, rhythm, decay": terms in a row state nothing."""
     terms = [t for t in clause.tokens if t.get("attribute") and not t.get("subject")]
@@ -171,7 +180,7 @@ _DEFINITE = re.compile(r"\b(?:the|this|that|each|every|its|their)(?:\s+[\w-]+){0
 _PRESENT = (
     EVENTS
     | BACKGROUNDS
-    | {"silence", "voice", "speech", "music", "echo", "noise", "melody", "chord"}
+    | {"silence", "pause", "voice", "speech", "music", "echo", "noise", "melody", "chord"}
 )
 
 
@@ -179,10 +188,10 @@ def _stated(clause: Clause, t: Token) -> bool:
     """Is the thing said to be there, rather than named in passing ("the bell is loud")?"""
     before = clause.text[: t.start - clause.start]
     heard = any(w.is_word("hear") and w is not t for w in clause.tokens)
-    behind = any(w.is_word("behind") for w in clause.tokens) and t.senses[
-        "subject"
-    ] in BACKGROUNDS | {"silence"}
-    if heard or behind or denied(clause, t):
+    quiet = t.get("subject") in BACKGROUNDS | {"silence"}
+    behind = quiet and any(w.is_word("behind") for w in clause.tokens)
+    timed = quiet and any(w.get("span") for w in clause.tokens)
+    if heard or behind or timed or denied(clause, t):
         return True
     if _DEFINITE.search(before):
         return bool(re.search(r"\bis\s+(?:the\s+)?(?:sound of\s+)?(?:the\s+)?$", before, re.I))
@@ -196,21 +205,44 @@ def presences(clause: Clause) -> Iterator[Claim]:
     if _enumeration(clause):
         return
     weak = {"noise", "echo", "melody", "chord", "music", "speech", "voice"}
-    for t in clause.having("unmeasurable"):
-        if not alternative(clause, t) and _stated(clause, t):
-            about = part(clause, t, subject=t.text.lower(), reach=25)
-            yield make(clause, "presence", "presence", True, t, about=about)
     for t in clause.having("subject"):
         subject = t.senses["subject"]
         if subject not in _PRESENT or alternative(clause, t) or not _stated(clause, t):
             continue
         others = [w for w in clause.tokens if w.used and w is not t]
-        if subject in weak and others and not denied(clause, t):
+        plays = subject == "music" and any(w.is_word("hear") for w in clause.tokens)
+        if subject in weak and others and not plays and not denied(clause, t):
             continue
         about = part(clause, t, subject=subject, reach=80 if _numbered(clause) else 25)
         behind = [o for o in ordinals(clause) if o.start > t.end]
         no = denied(clause, t) or bool(behind and denied_between(clause, t, behind[0]))
         yield make(clause, "presence", "presence", True, t, about=about, negated=no)
+
+
+_ALWAYS = frozenset((
+    "emotion", "age", "voice_quality", "accent", "event", "stereo", "attack", "language", "gender",
+    "instrument",
+))  # fmt: skip
+"""What is said of a sound wherever the word stands; the other words must be said to be there."""
+
+
+_OWN = re.compile(r"\bmakes? me\b|\bi feel\b|\bi(?: a|')m\b", re.IGNORECASE)
+"""What the listener feels."""
+
+
+def unmeasured(clause: Clause) -> Iterator[Claim]:
+    """What can be heard and is measured by nobody here: "a violin", "he sounds bored", "a siren".
+    Such claims stay open, and are counted."""
+    if _enumeration(clause):
+        return
+    for t in clause.having("unmeasurable", used=True):
+        kind = t.get("unmeasurable") or ""
+        if alternative(clause, t) or not (kind in _ALWAYS or _stated(clause, t)):
+            continue
+        if kind == "emotion" and _OWN.search(clause.text):
+            continue
+        about = part(clause, t, subject=t.text.lower(), reach=25)
+        yield make(clause, "presence", kind, True, t, about=about)
 
 
 _NOISE = r"(?:a\s+|some\s+|steady\s+|white\s+|pink\s+)*(?:noise|hiss|static)"

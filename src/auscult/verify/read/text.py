@@ -5,18 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from auscult.audio.synth import NOTE_NAMES
-from auscult.verify.read.lexicon import Lexicon
+from auscult.verify.read import numbers
+from auscult.verify.read.lexicon import Lexicon, language_of, lexicon
+from auscult.verify.read.masking import mask
 
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)'[^']{1,80}'(?!\w)")
-_SIMILE = re.compile(
-    r"\b(?:as if|as though|the way (?:a|you|one|it|they|we)|reminds me of|just like|"
-    r"(?<!sounds )(?<!sound )(?<!is )(?<!'s )(?<!shaped )(?<!echoes )like "
-    r"(?:a|an|the|some|somebody|someone|when|in|at))\b[^.;,:()!?]*",
-    re.IGNORECASE,
-)
-_ANSWER = re.compile(
-    r"\b(?:the |my |final )?answer\s*(?:is|:|would be|must be)[^.!?\n]*", re.IGNORECASE
-)
 _SENTENCE = re.compile(r"(?<=[.!?])[)\"']*\s+|\n+|(?<=[。！？])")
 _CLAUSE = re.compile(
     r"\s*;\s*|\s+[—–-]{1,2}\s+|—|(?<=\s)\(|\)(?!\s*[<>=|])|(?<!anything)(?<!nothing),?\s+\b(?:but|while|"
@@ -32,6 +24,10 @@ _CLASS = (
     r"(?<![\w#])[A-G](?:#|♯|♭|[\s-]sharp|[\s-]flat)(?![\w#])|(?<=note )[A-G](?!\w)|"
     r"(?<=notes )[A-G](?!\w)|(?<=root )[A-G](?!\w)"
 )
+_KEY = (
+    r"(?<![\w#])[A-G](?:#|♯|♭|b|[\s-][Ss]harp|[\s-][Ff]lat)?[\s-][Mm](?:ajor|inor)\b"
+    r"(?!\s+(?:chord|triad|third|seventh|sixth))"
+)
 _CLIP = (
     r"\b(?:clip|recording|sample|track|take|file|excerpt|audio)\s*(?:#|no\.?\s*)?"
     r"(?:[12345]|(?<!\w)(?:[AB](?!\w)|one\b|two\b))"
@@ -46,7 +42,7 @@ _SPAN = (
     r"(?P<b>\d+(?:\.\d+)?)\s*(?:s|sec|seconds)\b"
 )
 _SPECIAL = re.compile(
-    f"(?P<clip>{_CLIP})|(?P<place>{_PLACE})|(?P<span>{_SPAN})|"
+    f"(?P<clip>{_CLIP})|(?P<key>(?-i:{_KEY}))|(?P<place>{_PLACE})|(?P<span>{_SPAN})|{numbers.FORMS}|"
     rf"(?P<note>middle C\b|(?-i:{_NOTE}|{_CLASS}))|(?P<num>{_NUMBER})",
     re.IGNORECASE,
 )
@@ -84,7 +80,8 @@ def note_of(text: str) -> str:
 class Token:
     """A word or phrase with a meaning. Example: "higher" -> senses {"more": "pitch"}.
 
-    `number` is set for numerals and number words, `chunk` counts the commas before it.
+    `number` is set for numerals and number words, `spread` is half the width of a range ("3 to 4
+    seconds"), `chunk` counts the commas before it.
     """
 
     text: str
@@ -92,6 +89,7 @@ class Token:
     end: int
     senses: Mapping[str, str]
     number: float | None = None
+    spread: float = 0.0
     chunk: int = 0
     used: bool = False
 
@@ -147,28 +145,6 @@ class Clause:
         return best
 
 
-def _mask(text: str, lexicon: Lexicon) -> str:
-    """Quoted words and questions as blanks: they are not what the speaker claims to hear. A quoted
-    vowel is: "the vowel is 'oo'"."""
-
-    def blank(m: re.Match[str]) -> str:
-        inner = m[0][1:-1]
-        if lexicon.meaning(inner.lower()).get("quality_vowel"):
-            return f" {inner} "
-        return " " * len(m[0])
-
-    out = _QUOTED.sub(blank, text)
-    out = _SIMILE.sub(lambda m: " " * len(m[0]), out)
-    out = _ANSWER.sub(lambda m: " " * len(m[0]), out)
-    return _without_questions(out)
-
-
-def _without_questions(text: str) -> str:
-    """Sentences that end with a question mark as blanks."""
-    parts = re.split(r"((?<=[.!?;。？！\n]))", text)
-    return "".join(" " * len(p) if p.endswith(("?", "？")) else p for p in parts)
-
-
 def _special(m: re.Match[str], offset: int) -> Token:
     """A token with a value of its own: clip label, numbered note, span, note name, number."""
     senses: dict[str, str] = {}
@@ -176,6 +152,9 @@ def _special(m: re.Match[str], offset: int) -> Token:
     if m["clip"]:
         name = re.split(r"[\s#.]+", m[0].upper())[-1]
         senses = {"clip": {"A": "1", "B": "2", "ONE": "1", "TWO": "2"}.get(name, name[-1])}
+    elif m["key"]:
+        name, mode = m[0][:-6], m[0][-5:].lower()
+        senses = {"key": f"{note_of(name)} {mode}"}
     elif m["place"]:
         senses = {
             "ordinal": _DIGITS.get(m["n"].lower(), m["n"]),
@@ -183,6 +162,8 @@ def _special(m: re.Match[str], offset: int) -> Token:
         }
     elif m["span"]:
         senses = {"span": f"{m['a']} {m['b']}"}
+    elif (form := numbers.read(m)) is not None:
+        return Token(m[0], offset + m.start(), offset + m.end(), *form)
     elif m["note"]:
         senses = {"note": "C4" if m[0].lower() == "middle c" else note_of(m[0])}
     else:
@@ -198,6 +179,8 @@ def _tokens(text: str, offset: int, lexicon: Lexicon) -> list[Token]:
         if m["note"] and not m[0][0].isupper() and m[0].lower() != "middle c":
             continue
         found.append(_special(m, offset))
+        if "moment" in found[-1].senses:  # its seconds are not written
+            found.append(Token("", offset + m.end(), offset + m.end(), {"unit": "s"}))
         blank[m.start() : m.end()] = "\x00" * len(m[0])
     for m in lexicon.pattern.finditer("".join(blank)):
         senses = lexicon.meaning(m[0])
@@ -242,9 +225,14 @@ def _short(pieces: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 _LABEL = re.compile(rf"\s*({_CLIP}|(?:first|second)\s+(?:clip|recording))\s*:", re.IGNORECASE)
 
 
-def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
-    """The statements of a text, in order; questions, quotations and conditions are left out."""
-    for at, sentence in _pieces(_mask(text, lexicon), _SENTENCE):
+def clauses(text: str, language: str = "") -> Iterator[Clause]:
+    """The statements of a text, in order; questions, quotations and conditions are left out.
+    `language`: of all of it; without one each sentence has its own."""
+
+    def words(part: str) -> Lexicon:
+        return lexicon(language or language_of(part))
+
+    for at, sentence in _pieces(mask(text, words), _SENTENCE):
         label = _LABEL.match(sentence)
         clip: int | None = None
         if label:
@@ -252,10 +240,10 @@ def clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
             clip = 1 if name.startswith("first") or name.endswith(("1", "a", "one")) else 2
         group: list[Clause] = []
         for shift, piece in _short(_pieces(sentence, _CLAUSE)):
-            tokens = _tokens(piece, at + shift, lexicon)
+            tokens = _tokens(piece, at + shift, words(sentence))
             if any(t.is_word("if") for t in tokens) or _EXCEPT.search(piece):
                 continue
-            group.append(Clause(piece, at + shift, tokens, lexicon, clip))
+            group.append(Clause(piece, at + shift, tokens, words(sentence), clip))
         for clause in group:
             clause.sentence = group
             yield clause
