@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from auscult.audio.synth import tone
 from auscult.verify.claims import CONTRADICTED, SUPPORTED, UNVERIFIABLE
-from auscult.verify.read.extract import extract
+from auscult.verify.read.extract import extract, unread
 from auscult.verify.read.lexicon import lexicon
 from auscult.verify.read.masking import mask
 from auscult.verify.verify import check_text
@@ -68,6 +68,13 @@ def test_what_is_written_is_read(text: str, claim: tuple[str, object, str]):
 )
 def test_what_is_no_statement_of_the_sound_is_no_claim(text: str):
     assert extract(text) == []
+
+
+def test_what_speaks_of_sound_and_is_not_understood_is_told():
+    text = "A bell rings twice. The timbre and intonation undulate."
+    assert unread(text, extract(text)) == ["The timbre and intonation undulate"]
+    assert unread("I went home and had tea.", []) == []
+    assert unread("A bell rings twice.", extract("A bell rings twice.")) == []
 
 
 def test_each_sentence_has_its_own_language():

@@ -160,6 +160,7 @@ def _once(
         max_retries=effort.tries,
         # Our own engine has a queue and no line that could stall.
         attempt_timeout=None if ours else effort.timeout_s,
+        score_display=False,  # it would score everything anew after every answer
         display=effort.display,  # pyright: ignore[reportArgumentType]
         log_level="warning",
     )

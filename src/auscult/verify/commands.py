@@ -19,7 +19,8 @@ from auscult.verify import store
 from auscult.verify.claims import CONTRADICTED, SUPPORTED, Claim, Finding
 from auscult.verify.grounded import grounded, grounding
 from auscult.verify.hear.measures import MEASURES, take
-from auscult.verify.scores import Scores, score
+from auscult.verify.read.extract import unread
+from auscult.verify.scores import Scores, open_share, score
 from auscult.verify.show.measured import measured_json, measured_text
 from auscult.verify.show.page import page
 from auscult.verify.show.picture import SIGNS, save
@@ -174,6 +175,8 @@ def _print(
         print(f"{_ANSI.get(f.verdict, _OPEN_ANSI)}{line}\033[0m" if colour else line)
     if not findings:
         print("  no acoustic claim found")
+    for statement in unread(thought, [f.claim for f in findings]):
+        print(f"  . {statement[:76]!r}  not read: speaks of sound, and no claim was understood")
     print()
     for name, value in asdict(scores).items():
         if value != "" and value == value:
@@ -182,6 +185,7 @@ def _print(
                 if isinstance(value, float)
                 else f"  {name.replace('_', ' '):18} {value}"
             )
+    print(f"  {'open':18} {open_share(findings):.2f}")
     print(f"  {'grounding':18} {grounding(scores):.2f}")
     print(f"\n{'grounded' if verdict.keep else 'NOT grounded'}: {verdict.why}")
 
@@ -209,7 +213,9 @@ def _print_json(
         "why": verdict.why,
         "grounding": grounding(scores),
         "scores": {k: None if v != v else v for k, v in asdict(scores).items()},
+        "open": open_share(findings),
         "findings": [asdict(f) for f in findings],
+        "unread": unread(thought, [f.claim for f in findings]),
     }
     print(json_format.dumps(record, ensure_ascii=False))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auscult.gym.score import normalise
-from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, Claim, Finding
+from auscult.verify.claims import CONTRADICTED, REST, SUPPORTED, UNVERIFIABLE, Claim, Finding
 from auscult.verify.read.extract import extract
 from auscult.verify.read.lexicon import language_of, lexicon
 from auscult.verify.verify import Ears, verify
@@ -85,6 +85,12 @@ def distinct(findings: Sequence[Finding]) -> list[Finding]:
         kept.setdefault(f.claim.key, f)
     found = list(kept.values())
     return [f for i, f in enumerate(found) if i < MOST_CLAIMS or f.verdict == CONTRADICTED]
+
+
+def open_share(findings: Sequence[Finding]) -> float:
+    """Share of the claims that no measurement here can decide; 0 without claims."""
+    found = distinct(findings)
+    return sum(f.verdict == UNVERIFIABLE for f in found) / max(1, len(found))
 
 
 def earns(finding: Finding) -> bool:

@@ -1,13 +1,13 @@
 """From free text to typed claims. Text that no rule understands is no claim, never a wrong one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from auscult.verify.claims import Claim
 from auscult.verify.read.compare import comparisons, equalities, not_as, superlatives
 from auscult.verify.read.counts import counts, meter
 from auscult.verify.read.courses import contours, directions, orders, told_orders
 from auscult.verify.read.quality import keys, nothing, presences, qualities, unmeasured
-from auscult.verify.read.text import Clause, clauses
+from auscult.verify.read.text import Clause, Token, clauses
 from auscult.verify.read.values import intervals, notes, per_minute, values
 
 RULES: tuple[Callable[[Clause], Iterator[Claim]], ...] = (
@@ -58,3 +58,29 @@ def _tidy(claims: list[Claim]) -> list[Claim]:
         for c in said.values()
         if c.kind != "presence" or c.about.place is not None or c.about.subject not in more
     ]
+
+
+_OF_SOUND = (
+    "attribute", "trend", "trend_level", "trend_tempo", "trend_brightness", "more", "less", "most",
+    "least", "unmeasurable", "note", "key",
+)  # fmt: skip
+"""Tables whose words speak of sound, beside those of qualities."""
+
+
+def unread(text: str, claims: Sequence[Claim], language: str = "") -> list[str]:
+    """The statements in which at least two words speak of sound and out of which no claim was read:
+    what the verdict on the text does not know of."""
+    found: list[str] = []
+    for clause in clauses(text, language):
+        end = clause.start + len(clause.text)
+        if any(c.start < end and clause.start < c.end for c in claims):
+            continue
+        words = [t for t in clause.tokens if _speaks(t)]
+        if len(words) >= 2:
+            found.append(text[clause.start : end].strip(" ,.;\n"))
+    return found
+
+
+def _speaks(token: Token) -> bool:
+    tables = token.senses.keys()
+    return any(t in _OF_SOUND or t.startswith("quality_") for t in tables)

@@ -14,6 +14,7 @@ from auscult.types import Verdict
 from auscult.verify.claims import Finding
 from auscult.verify.hear.listening import Listening
 from auscult.verify.hear.long import LongListening
+from auscult.verify.read.extract import unread
 from auscult.verify.scores import Scores
 from auscult.verify.show.picture import COLOURS, SIGNS, draw
 from auscult.verify.verify import Ears, describe
@@ -95,6 +96,15 @@ def _value(value: object) -> str:
     return html.escape(str(value))
 
 
+def _not_read(thought: str, findings: Sequence[Finding]) -> str:
+    """What speaks of sound and was not understood: the verdict knows nothing of it."""
+    found = unread(thought, [f.claim for f in findings])
+    if not found:
+        return ""
+    rows = "".join(f"<li>{html.escape(statement)}</li>" for statement in found)
+    return f"<h2>Not read</h2><p>Speaks of sound; no claim was understood.</p><ul>{rows}</ul>"
+
+
 def page(
     thought: str,
     ears: Ears,
@@ -128,6 +138,7 @@ def page(
 <h2>Claims</h2>
 <table><tr><th>verdict</th><th>claimed</th><th>measured</th><th>tolerance</th><th>by</th><th>where</th>
 </tr>{_rows(findings)}</table>
+{_not_read(thought, findings)}
 <h2>Scores</h2><table>{score_rows}</table>
 <script>{SCRIPT}</script></html>
 """
