@@ -20,6 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from machine import on
+
 from auscult.audio.io import read_audio
 from auscult.stats.intervals import wilson
 from auscult.verify.claims import CONTRADICTED, SUPPORTED, Claim
@@ -242,7 +244,7 @@ def main() -> None:
             print(f"{row['id']} extra: {said}")
         if row["clip"] and args.clips:
             judge(row, found, args.clips, count, args.show)
-    print(f"{len(rows)} texts")
+    print(f"{len(rows)} texts{on()}")
     for key in ("all", "en", "zh", "ko"):
         share(f"claims found, {key}", count[f"found {key}"], count[f"labels {key}"])
     share("right value and polarity, of those found", count["right all"], count["found all"])

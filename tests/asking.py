@@ -69,3 +69,8 @@ def assert_alike(found: Sequence[Sequence[Reply]], wanted: Sequence[Sequence[Rep
     for a, b in zip(itertools.chain(*found), itertools.chain(*wanted), strict=True):
         assert replace(a, logprobs=()) == replace(b, logprobs=())
         np.testing.assert_allclose(a.logprobs, b.logprobs, atol=1e-5)
+
+
+def captioned(text: str) -> str:
+    """Every sentence of a text, told by a caption."""
+    return f"The caption says {text}".replace(". ", ". The caption says ")

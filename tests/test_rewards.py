@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from asking import captioned
 
 from auscult import gym
 from auscult.audio import speech
@@ -26,7 +27,6 @@ ATTACKED = (
     "event_order", "count_among", "melody_changed", "approach", "which_vowel", "sort_tones",
     "intonation", "who_higher", "more_of_which",
 )  # fmt: skip
-
 
 made = cache(gym.make)
 ITEMS = [made(t, i) for t in ATTACKED for i in range(4)]
@@ -179,7 +179,7 @@ LIES: dict[str, Callable[[Item, Item], str]] = {
     "a constant acoustic chain": lambda i, o: f"I hear a glass. So it is {i.answer}.",
     "a constant number": lambda i, o: f"The pitch is 87 Hz. So it is {i.answer}.",
     "true of any sound": lambda i, o: f"The clip has a sound. So it is {i.answer}.",
-    "a text in its place": lambda i, o: f"The caption says {i.inference} It is {i.answer}.",
+    "a text in its place": lambda i, o: captioned(f"{i.inference} It is {i.answer}."),
     "vacuous and certain": lambda i, o: f"The pitch changes over time. Thus {i.answer}.",
 }
 """Well-formed thoughts that the sound does not bear out: `grounded` tells, the form cannot."""

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 FIRST_TIER = 384
@@ -105,8 +106,12 @@ class Cache:
         return line
 
     def close(self, line: Line) -> None:
-        """The line's place is free from now on."""
-        self.tiers[line.tier].lines[line.place] = None
+        """The line's place is free from now on. Numbers that are not finite would stay: a place
+        that is masked is multiplied with zero, and NaN times zero is NaN."""
+        tier = self.tiers[line.tier]
+        tier.lines[line.place] = None
+        if not torch.isfinite(tier.data[:, :, line.place, :, line.length - 1 : line.length]).all():
+            tier.data[:, :, line.place] = 0
 
     def make_room(self, line: Line, upto: int) -> None:
         """Room for `upto` positions in all; the line moves where its tier has no more."""

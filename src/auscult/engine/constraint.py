@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from auscult.engine.sampling import is_list, is_text
 from auscult.model.processor import plain_ids
 
 Trie = dict[int, Any]
@@ -35,8 +36,13 @@ class Form:
                 "a form takes either options or a JSON schema; got "
                 f"{'both' if self.schema else 'neither'}"
             )
-        if not all(option.strip() for option in self.options):
-            raise ValueError(f"an option must hold at least one letter; got {self.options}")
+        if not is_list(self.options) or not all(is_text(o) for o in self.options):
+            raise ValueError(f"options must be a tuple of texts; got {self.options!r}")
+        if not all(option and option == option.strip() for option in self.options):
+            raise ValueError(
+                "an option must hold at least one letter and neither begin nor end with white "
+                f"space; got {self.options}"
+            )
 
 
 @runtime_checkable

@@ -56,8 +56,19 @@ class Spoken:
     rest: tuple[int, ...] = ()
 
 
-def _check(clip: np.ndarray, number: int) -> None:
-    """Raises `ValueError` that says what is wrong with clip `number`, if anything is."""
+LOUDEST = 100.0
+"""Samples beyond this are no sound within [-1, 1], but for example whole numbers of 16 bits."""
+
+
+def checked(clip: object, number: int) -> Audio:
+    """The clip as float32. Raises `ValueError` that says what is wrong with clip `number`, if
+    anything is."""
+    if not isinstance(clip, np.ndarray) or clip.dtype.kind != "f":
+        kind = clip.dtype if isinstance(clip, np.ndarray) else type(clip).__name__
+        raise ValueError(
+            f"clip {number} is of {kind}, expected a numpy array of float samples within [-1, 1]; "
+            "divide 16-bit samples by 32768"
+        )
     if clip.ndim != 1:
         raise ValueError(
             f"clip {number} has the shape {clip.shape}, expected one channel [samples]; average "
@@ -74,6 +85,11 @@ def _check(clip: np.ndarray, number: int) -> None:
             f"clip {number} holds {bad} samples that are NaN or infinite; expected numbers within "
             "[-1, 1]"
         )
+    if (peak := float(np.abs(clip).max())) > LOUDEST:
+        raise ValueError(
+            f"clip {number} has samples of up to {peak:.3g}; expected numbers within [-1, 1]"
+        )
+    return np.ascontiguousarray(clip, dtype=np.float32)
 
 
 class Listener:
@@ -122,9 +138,8 @@ class Listener:
             self.nbytes = 0
 
     def _prompt(self, turns: Sequence[Turn], so_far: Spoken | None, reply: bool) -> Prompt:
-        clips = [clip for turn in turns for clip in turn.clips]
-        for number, clip in enumerate(clips, 1):
-            _check(clip, number)
+        given = [clip for turn in turns for clip in turn.clips]
+        clips = [checked(clip, number) for number, clip in enumerate(given, 1)]
         text = self._render(turns, so_far, reply)
         frames = [self.processor.frames(clip) for clip in clips]
         ids = self.processor.token_ids(text, frames)
@@ -133,6 +148,8 @@ class Listener:
             before, end = so_far.memory.symbols, self.processor.end_of_turn
             twice = so_far.rest[-1:] == (end,) and ids[:1] == [end]
             ids = [*so_far.rest, *ids[twice:]]
+        if not ids:
+            raise ValueError("there is nothing new to read; give at least one turn")
         total = len(before) + len(ids)
         if total >= self.limit:
             raise ValueError(
@@ -165,7 +182,7 @@ class Listener:
 
     def vectors(self, clip: Audio) -> tuple[int, Tensor]:
         """A clip's content as a number, and what the decoder hears of it [N, D]."""
-        mark = blake2b(np.ascontiguousarray(clip).tobytes(), digest_size=16).digest()
+        mark = blake2b(clip.tobytes(), digest_size=16).digest()
         with self.lock:
             found = self.clips.get(mark)
             if found is not None:

@@ -1,6 +1,7 @@
 """What is asked of an engine and what comes back: requests, promises, token events, text pieces."""
 
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -9,7 +10,7 @@ from typing import Any
 
 from auscult.engine.cache import Memory
 from auscult.engine.constraint import Form
-from auscult.engine.sampling import Sampling
+from auscult.engine.sampling import Sampling, is_whole
 from auscult.engine.thinking import CLOSE_TAG, Tags, Thinking
 from auscult.types import Reply, Turn
 
@@ -32,8 +33,10 @@ class Request:
     draw: int = 0
 
     def __post_init__(self) -> None:
-        if self.n < 0:
-            raise ValueError(f"n must be 0 (only read) or more replies; got {self.n}")
+        if not is_whole(self.n) or self.n < 0:
+            raise ValueError(f"n must be 0 (only read) or more replies; got {self.n!r}")
+        if not is_whole(self.draw) or self.draw < 0:
+            raise ValueError(f"draw must be a number of 0 or more; got {self.draw!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,17 @@ class Answered:
 
 
 Listen = Callable[[Event], None]
-"""Called with every event, in the thread that writes: it must be quick and must not raise."""
+"""Called with every event, in the thread that writes: it must be quick. Where it raises, that is
+the error of its own request."""
+
+
+def _both(first: Listen, second: Listen | None) -> Listen:
+    def listen(event: Event) -> None:
+        first(event)
+        if second is not None:
+            second(event)
+
+    return listen
 
 
 class Ticket(Future[Answered]):
@@ -78,10 +91,20 @@ class Ticket(Future[Answered]):
         self.kept: tuple[Memory, tuple[int, ...]] | None = None
         self.queue: queue.SimpleQueue[Event | None] | None = None
         self.listen = listen
+        self._cancelling = threading.Lock()
         if stream:
             waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-            self.queue, self.listen = waiting, waiting.put
+            self.queue, self.listen = waiting, _both(waiting.put, listen)
             self.add_done_callback(lambda _: waiting.put(None))
+
+    def cancel(self) -> bool:
+        """Withdraw the request; whoever waits for it by `concurrent.futures` is told."""
+        with self._cancelling:
+            fresh = not self.cancelled()
+            withdrawn = super().cancel()
+            if withdrawn and fresh:
+                self.set_running_or_notify_cancel()
+        return withdrawn
 
     def events(self) -> Iterator[Event]:
         """Events until the last reply has ended; then the request's own error, if it failed. An
@@ -91,6 +114,7 @@ class Ticket(Future[Answered]):
         try:
             while (event := self.queue.get()) is not None:
                 yield event
+            self.queue.put(None)  # whoever asks again finds the end
         finally:
             self.cancel()
         self.result()

@@ -7,10 +7,26 @@ Shapes: B rows, V vocabulary.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+
+def is_whole(value: object) -> bool:
+    """A whole number, of Python or of numpy."""
+    return isinstance(value, Integral)
+
+
+def is_text(value: object) -> bool:
+    """A text."""
+    return isinstance(value, str)
+
+
+def is_list(value: object) -> bool:
+    """A tuple or list, and no text, whose letters would be taken for its parts."""
+    return isinstance(value, (tuple, list))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +60,26 @@ class Sampling:
     certainty: bool = False
 
     def __post_init__(self) -> None:
-        warm = 0 <= self.temperature < math.inf
+        for name in ("top_k", "max_tokens", "min_tokens", "seed", "loop", "logprobs"):
+            if not is_whole(getattr(self, name)):
+                raise ValueError(f"{name} must be a whole number; got {getattr(self, name)!r}")
+        warm = self.temperature == 0 or 1e-3 <= self.temperature <= 1e3
+        texts = is_list(self.stop) and all(is_text(t) and t for t in self.stop)
+        ids = is_list(self.stop_ids) and all(is_whole(i) for i in self.stop_ids)
+        penalty = self.repetition_penalty
         checks = (
-            (warm, "temperature", "0 or more", self.temperature),
+            (warm, "temperature", "0 (greedy) or 0.001 to 1,000", self.temperature),
+            (self.seed >= 0, "seed", "0 or more", self.seed),
+            (texts, "stop", "a tuple of texts that are not empty", self.stop),
+            (ids, "stop_ids", "a tuple of token ids", self.stop_ids),
             (self.top_k >= 0, "top_k", "0 (off) or more", self.top_k),
             (0 < self.top_p <= 1, "top_p", "in (0, 1]", self.top_p),
-            (self.repetition_penalty > 0, "repetition_penalty", "> 0", self.repetition_penalty),
+            (1e-2 <= penalty <= 1e2, "repetition_penalty", "0.01 to 100 (1: off)", penalty),
             (self.max_tokens >= 1, "max_tokens", "1 or more", self.max_tokens),
             (self.min_tokens >= 0, "min_tokens", "0 or more", self.min_tokens),
-            (all(self.stop), "stop", "texts that are not empty", self.stop),
             (self.loop == 0 or self.loop >= 16, "loop", "0 (off) or 16 or more", self.loop),
             (0 <= self.logprobs <= 20, "logprobs", "0 to 20", self.logprobs),
-            (self.contrast >= 0, "contrast", "0 (off) or more", self.contrast),
+            (0 <= self.contrast <= 100, "contrast", "0 (off) to 100", self.contrast),
             (self.without in ("silence", "nothing"), "without", "silence or nothing", self.without),
         )
         for good, name, expected, value in checks:
@@ -121,7 +145,10 @@ def choose(
         every = len(drawn) == len(rows)
         chances = logprobs if every else logprobs[where]
         below = chances.exp().double().cumsum(-1)
-        target = (uniform if every else uniform[where])[:, None].double() * below[:, -1:]
+        whole = below[:, -1:]
+        target = (uniform if every else uniform[where])[:, None].double() * whole
+        # Rounded up to the whole it would find a token without any chance.
+        target = torch.minimum(target, torch.nextafter(whole, torch.zeros_like(whole)))
         found = (below <= target).sum(-1).clamp(max=logits.shape[-1] - 1)
         tokens = found if every else tokens.index_copy(0, where, found)
     return tokens, logprobs

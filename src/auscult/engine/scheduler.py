@@ -151,7 +151,13 @@ class Scheduler:
             used += len(job.prompts)
             if used > max(self.rows, len(job.prompts)):
                 return
-            self.reading.append(self._seat(job))
+            try:
+                self.reading.append(self._seat(job))
+            except Exception as error:
+                settle(job.ticket, error)
+                used -= len(job.prompts)
+                self.waiting.popleft()
+                continue
             if job.seats == job.wanted:
                 self.waiting.popleft()
             elif job.seats % BURST == 0:
@@ -284,7 +290,9 @@ class Scheduler:
         if asked := [i for i, row in enumerate(rows) if row.certainty]:
             known = certainty(logits[torch.tensor(_firsts(seats))][torch.tensor(asked)])
             sure = dict(zip(asked, known.tolist(), strict=True))
-        uniform = torch.tensor([w.draws.random() for w in writers], device=heard.device)
+        uniform = torch.tensor(
+            [w.draws.random() for w in writers], dtype=torch.float64, device=heard.device
+        )
         tokens, logprobs = choose(ruled(heard, writers, self.never), uniform, rows)
         values = logprobs.gather(-1, tokens[:, None])[:, 0]
         likeliest = {
@@ -315,17 +323,17 @@ class Scheduler:
         room = max(line.length for line in seat.lines) + 1 < self.decoder.limit
         try:
             step = seat.writer.take(choice, room=room)
-        except (FloatingPointError, ValueError) as error:
+            if ticket.listen is not None and not ticket.done():
+                ticket.listen(Event(
+                    reply=seat.number, token=step.token, logprob=step.logprob, forced=step.forced,
+                    taken_back=step.taken_back, stop=step.stop,
+                ))  # fmt: skip
+        except Exception as error:
             settle(ticket, error)
             return False
         seat.token = step.token
         for line in seat.lines:
             line.length -= step.taken_back
-        if ticket.listen is not None and not ticket.done():
-            ticket.listen(Event(
-                reply=seat.number, token=step.token, logprob=step.logprob, forced=step.forced,
-                taken_back=step.taken_back, stop=step.stop,
-            ))  # fmt: skip
         if step.stop:
             seat.job.replies[seat.number] = seat.writer.reply(step.stop)
             self._finish(seat)

@@ -34,6 +34,11 @@ class Thinking:
     def __post_init__(self) -> None:
         if self.minimum < 0:
             raise ValueError(f"the thinking minimum must be 0 or more tokens; got {self.minimum}")
+        if CLOSE_TAG in self.opening or CLOSE_TAG in self.continuation:
+            raise ValueError(
+                f"neither opening nor continuation may hold {CLOSE_TAG}, which ends the thought; "
+                "budget=0 asks for an answer without one"
+            )
         if not self.continuation:
             raise ValueError("the continuation must hold at least one word; it is empty")
         if self.budget is not None and self.budget < 0:

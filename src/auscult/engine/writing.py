@@ -52,6 +52,7 @@ class Writer:
         self.draws = np.random.default_rng(seed)
         self.row = Row()
         self.likeliest: list[tuple[tuple[int, float], ...]] = []
+        self.fault: Exception | None = None  # of a rule, told when the token is taken
         self.answer: int | None = None  # the place of the answer's first token, once it is known
         if thinking.budget == 0:
             self.row.pending, self.row.closed = list(tags.close_ids), "empty"
@@ -69,7 +70,7 @@ class Writer:
         row, tags = self.row, self.tags
         if not row.tokens and row.closed == "open" and self.thinking.minimum > 0:
             logits[torch.tensor(tags.empty_starts)] = -torch.inf
-        if len(row.tokens) + 1 < self.sampling.min_tokens:
+        if len(row.tokens) + 1 < self.sampling.min_tokens and self.progress is None:
             logits[torch.tensor(sorted(self.ends))] = -torch.inf
         if self.progress is not None and not row.pending:
             if self.answer is not None:
@@ -85,12 +86,14 @@ class Writer:
         Raises `FloatingPointError` where the model had no distribution to choose from, and
         `ValueError` where an answer cannot go on in its form.
         """
+        if self.fault is not None:
+            raise self.fault
         row = self.row
         forced = bool(row.pending)
         if not forced and not np.isfinite(choice.logprob):
             raise FloatingPointError(
-                "there is no finite next-token distribution; the weights or the audio features "
-                "hold NaN or infinity"
+                "there is no finite next-token distribution: the weights or the audio features "
+                "hold NaN or infinity, or the settings leave no token to choose"
             )
         self._append(row.pending.pop(0) if forced else choice.token, choice, forced=forced)
         taken = self._follow(forced)
@@ -125,7 +128,7 @@ class Writer:
         thought, tag, answer = self.tags.text(row.tokens).partition(CLOSE_TAG)
         return Reply(
             thought=thought.strip(),
-            answer=before(answer, self.sampling.stop).strip() if tag else "",
+            answer=before(answer.lstrip("\n"), self.sampling.stop).strip() if tag else "",
             tokens=tuple(row.tokens),
             logprobs=tuple(row.logprobs),
             forced=tuple(row.forced),
@@ -186,8 +189,12 @@ def ruled(logits: Tensor, writers: list[Writer], never: int) -> Tensor:
     sound), the rows' own rules, and their repetition penalties."""
     logits[:, never] = -torch.inf
     for row, writer in zip(logits, writers, strict=True):
-        if not writer.plain:
+        if writer.plain:
+            continue
+        try:
             writer.rule(row)
+        except Exception as error:  # of a form, whose compiler may fail in any way
+            writer.fault = error
     said: list[tuple[int, int, float]] = [
         (i, token, w.sampling.repetition_penalty)
         for i, w in enumerate(writers) if w.sampling.repetition_penalty != 1.0
