@@ -43,7 +43,7 @@ def counted(ear: Listening, subject: str) -> int:
         kinds = kinds_of(ear)
         return kinds.count("beep") or sum(k in NOTES for k in kinds)
     if subject in ("gap", "pause"):
-        return len(ear.activity) - 1 if ear.is_voice else max(0, len(ear.sounds) - 1)
+        return len(ear.pauses) if ear.is_voice else max(0, len(ear.sounds) - 1)
     if subject in ("note", "tone"):
         pitched = [s for s in ear.sounds if s.kind in NOTES]
         return len(ear.notes) if len(pitched) == len(ear.sounds) else len(pitched)
@@ -84,7 +84,7 @@ PAUSES_FROM_S = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 def _count_pauses(ear: Listening, claim: Claim) -> Outcome:
     """Pauses of speech: right by any of the usual lines, wrong where no line comes near."""
-    lengths = [b[0] - a[1] for a, b in itertools.pairwise(ear.activity)]
+    lengths = [end - start for start, end in ear.pauses]
     counts = [sum(s >= least for s in lengths) for least in PAUSES_FROM_S]
     claimed = number_of(claim)
     verdict = AMBIGUOUS if min(counts) - 1 <= claimed <= max(counts) + 1 else CONTRADICTED
@@ -164,7 +164,7 @@ def check_before(ear: Listening, claim: Claim) -> Outcome:
 def check_time(ear: Listening, claim: Claim) -> Outcome:
     """When something starts, within 0.1 s; within 0.3 s where whole seconds are named."""
     if claim.about.subject in ("gap", "pause"):
-        found = [b for _, b in ear.activity[:-1]]
+        found = [start for start, _ in ear.pauses]
     elif claim.about.subject and claim.about.subject not in EVENTS | THINGS:
         raise Refused(f"when {claim.about.subject} is heard is not measured here")
     else:

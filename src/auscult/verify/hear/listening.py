@@ -7,6 +7,7 @@ claim about the same clip pays nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -149,6 +150,11 @@ class Listening:
     def activity(self) -> list[tuple[float, float]]:
         """Stretches of sound (start, end) in seconds, parted by pauses."""
         return activity(self.clip)
+
+    @cached_property
+    def pauses(self) -> list[tuple[float, float]]:
+        """Silences (start, end) in seconds between stretches of sound."""
+        return [(a[1], b[0]) for a, b in pairwise(self.activity)]
 
     @cached_property
     def core(self) -> "Listening":

@@ -114,8 +114,13 @@ def denied_between(clause: Clause, a: Token, b: Token) -> bool:
 _TOLD = frozenset(("event", "instrument"))
 
 
+def told(t: Token) -> bool:
+    """Does the word name a thing that sounds and that nothing here tells from others?"""
+    return t.get("unmeasurable") in _TOLD
+
+
 def unmeasured_thing(clause: Clause, at: Token, reach: int = 40) -> Token | None:
-    """The nearest thing that sounds and that nothing here tells from others: "a siren"."""
+    """The nearest such thing: "a siren"."""
     return clause.nearest(at, "unmeasurable", _TOLD, reach=reach)
 
 

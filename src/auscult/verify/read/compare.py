@@ -13,6 +13,7 @@ from auscult.verify.read.base import (
     is_unit,
     make,
     sure_of,
+    told,
 )
 from auscult.verify.read.text import Clause, Token
 
@@ -199,8 +200,7 @@ def _things(clause: Clause, key: Token) -> tuple[Part | None, Part | None]:
 
 def _thing(t: Token) -> str:
     subject = t.among("subject", _HEARD_BESIDE)
-    told = t.get("unmeasurable") in ("event", "instrument")
-    return subject or (t.text.lower() if told else "")
+    return subject or (t.text.lower() if told(t) else "")
 
 
 def _everything_before(clause: Clause, key: Token) -> bool:

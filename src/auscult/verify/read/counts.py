@@ -17,6 +17,7 @@ from auscult.verify.read.base import (
     part,
     relative,
     subject_near,
+    told,
     unmeasured_thing,
 )
 from auscult.verify.read.text import Clause, Token
@@ -188,7 +189,7 @@ def _counted_thing(clause: Clause, i: int) -> Token | None:
 
 
 def _told(t: Token) -> bool:
-    return t.get("unmeasurable") in ("event", "instrument") and t.get("subject") not in _COUNTED
+    return told(t) and t.get("subject") not in _COUNTED
 
 
 def _numbered(clause: Clause) -> Iterator[Claim]:

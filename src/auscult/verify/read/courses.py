@@ -13,6 +13,7 @@ from auscult.verify.read.base import (
     make,
     ordinals,
     part,
+    told,
 )
 from auscult.verify.read.compare import WEAK_WORDS
 from auscult.verify.read.text import Clause, Token
@@ -174,7 +175,7 @@ def told_orders(clause: Clause) -> Iterator[Claim]:
     named = [
         (t, t.among("subject", EVENTS | _BESIDE) or t.text.lower())
         for t in clause.tokens
-        if t.among("subject", EVENTS | _BESIDE) or t.get("unmeasurable") in ("event", "instrument")
+        if t.among("subject", EVENTS | _BESIDE) or told(t)
     ]
     distinct = list(dict.fromkeys(name for _, name in named))
     if (

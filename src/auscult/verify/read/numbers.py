@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
-    "nine": 9, "ten": 10, "a": 1, "an": 1, "couple of": 2,
+    "nine": 9, "ten": 10, "couple of": 2,
 }  # fmt: skip
 
 _N = r"\d+(?:\.\d+)?"
